@@ -1,0 +1,168 @@
+"""The front of every command: Hydra for options, one line for bad input.
+
+A command module looks like this::
+
+    @command("collect")
+    def main(config: DictConfig) -> None: ...
+
+    if __name__ == "__main__":
+        main()
+
+`python -m egorobot.collect --help` then prints the module's docstring and the options
+of `configs/collect.yaml` with their defaults and comments.
+"""
+
+import difflib
+import functools
+import importlib.resources
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import hydra
+from hydra import compose, initialize_config_module
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from egorobot.errors import UserError
+
+CONFIG_MODULE = "egorobot.configs"
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+# Hydra's own files and log formats are of no use here: run folders are made by the
+# commands, which also print what a person wants to read.
+QUIET = [
+    "hydra.run.dir=.",
+    "hydra.output_subdir=null",
+    "hydra.sweep.dir=outputs/multirun",
+    "hydra.sweep.subdir=.",
+    "hydra/job_logging=none",
+    "hydra/hydra_logging=none",
+]
+
+Main = Callable[[DictConfig], None]
+
+
+def command(config_name: str) -> Callable[[Main], Callable[[], None]]:
+    """Make a function of a config the entry point of `python -m egorobot.<command>`.
+
+    Args:
+        config_name: the file of options in `egorobot/configs`, without `.yaml`.
+    """
+
+    def decorate(function: Main) -> Callable[[], None]:
+        @functools.wraps(function)
+        def main() -> None:
+            if {"--help", "-h"} & set(sys.argv[1:]):
+                print(help_text(sys.modules[function.__module__].__doc__ or "", config_name))
+                return
+            overrides = [a for a in sys.argv[1:] if not a.startswith("-")]
+            if {"--multirun", "-m"} & set(sys.argv[1:]):
+                overrides = [a for a in overrides if not re.search(r"[,(]", a)]  # what is swept, Hydra checks
+            try:
+                check_overrides(config_name, overrides)
+            except UserError as error:
+                fail(error)
+            sys.argv[1:] = sys.argv[1:] + QUIET
+            hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_MODULE}", config_name=config_name)(run)()
+
+        def run(config: DictConfig) -> None:
+            try:
+                function(config)
+            except UserError as error:
+                fail(error)
+            except KeyboardInterrupt:
+                fail(UserError("interrupted: the same command goes on from what is finished"), EXIT_INTERRUPTED)
+
+        return main
+
+    return decorate
+
+
+def fail(error: UserError, status: int = EXIT_BAD_INPUT) -> NoReturn:
+    """Print `error` as one line on standard error and exit with `status`."""
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(status)
+
+
+def load_config(config_name: str, overrides: list[str]) -> DictConfig:
+    """Return the options of a command, as if `overrides` had been typed after it.
+
+    Raises:
+        UserError: an override names an unknown option or choice, or cannot be parsed.
+    """
+    try:
+        with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+            config = compose(config_name, overrides)
+            OmegaConf.resolve(config)
+    except OverrideParseException as error:
+        raise UserError(
+            f"cannot read option '{error.override}': write name=value, and quote what has spaces"
+        ) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_explain(error, config_name)) from error
+    return config
+
+
+def check_overrides(config_name: str, overrides: list[str]) -> None:
+    """Check that `overrides` fit a command's options, types included.
+
+    Raises:
+        UserError: an override names an unknown option or choice, cannot be parsed, or
+            gives, say, a word where the default is a number.
+    """
+    config, default = load_config(config_name, overrides), load_config(config_name, [])
+    _check_types(OmegaConf.to_container(config), OmegaConf.to_container(default), prefix="")
+
+
+def _check_types(config: Any, default: Any, prefix: str) -> None:
+    kinds: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (float, int), dict: (dict,)}
+    for key, expected in default.items():
+        value, name = config.get(key), f"{prefix}{key}"
+        if type(expected) not in kinds or value is None:
+            continue
+        wrong_bool = isinstance(value, bool) and not isinstance(expected, bool)
+        if wrong_bool or not isinstance(value, kinds[type(expected)]):
+            raise UserError(f"option '{name}={value}' does not fit: its default is {expected!r}")
+        if isinstance(expected, dict):
+            _check_types(value, expected, prefix=f"{name}.")
+
+
+def _explain(error: Exception, config_name: str) -> str:
+    """Say in one line what Hydra says in several."""
+    text = str(error)
+    if missing := re.search(r"Could not find '([^/']+)/([^']+)'", text):
+        group, wanted = missing.groups()
+        return f"unknown {group} '{wanted}': choose one of {', '.join(choices(group))}"
+    if unknown := re.search(r"Could not override '([^']+)'", text):
+        key = unknown.group(1)
+        keys = [str(k) for k in load_config(config_name, [])]
+        close = difflib.get_close_matches(key, keys, n=1)
+        return f"unknown option '{key}'" + (f": did you mean '{close[0]}'?" if close else ": --help lists them")
+    return text.splitlines()[0]
+
+
+def choices(group: str) -> list[str]:
+    """Return the names of the choices of a config group, sorted."""
+    folder = importlib.resources.files(CONFIG_MODULE) / group
+    if not folder.is_dir():
+        return []
+    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+def help_text(docstring: str, config_name: str) -> str:
+    """Return what `--help` prints: the docstring, then options, defaults and choices."""
+    text = (importlib.resources.files(CONFIG_MODULE) / f"{config_name}.yaml").read_text(encoding="utf-8")
+    head, _, body = text.partition("\ndefaults:\n")
+    groups = re.findall(r"^  - (?:optional )?(\w+): (\S+)", body, flags=re.MULTILINE)
+    options = re.sub(r"^  - .*\n", "", body, flags=re.MULTILINE).strip("\n") if body else head
+    lines = [docstring.strip(), "", "Choices (name=choice, default first):"]
+    for group, default in groups:
+        others = [c for c in choices(group) if c != default]
+        lines.append(f"  {group}: {', '.join([default, *others])}")
+    lines += ["", "Options (name=value) and their defaults:"]
+    lines += [f"  {line}" if line else "" for line in options.splitlines()]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Hydra config groups: data only, no logic."""

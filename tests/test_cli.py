@@ -1,0 +1,56 @@
+"""Options, their errors and `--help`, as a command sees them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from egorobot.cli import check_overrides, choices, help_text, load_config
+from egorobot.errors import UserError
+
+
+def test_defaults_resolve_to_those_of_the_protocol() -> None:
+    config = load_config("train_bc", ["protocol=r3m"])
+    assert (config.num_demos, config.image_size) == (25, 224)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("task=microwav", "unknown task 'microwav': choose one of door, knob,"),
+        ("sed=3", "unknown option 'sed': did you mean 'seed'"),
+        ("seed=many", "option 'seed=many' does not fit: its default is 0"),
+        ("seed=true", "option 'seed=True' does not fit: its default is 0"),
+        ("protocol.image_size=big", "option 'protocol.image_size=big' does not fit"),
+        ("seed=[", "cannot read option 'seed=['"),
+    ],
+)
+def test_bad_options_are_one_line(override: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_overrides("train_bc", [override])
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_good_options_pass() -> None:
+    check_overrides("train_bc", ["task=knob", "seed=3", "num_workers=2", "+experiment=demo"])
+
+
+def test_choices_are_the_files_of_a_group() -> None:
+    assert choices("task") == ["door", "knob", "light", "microwave", "right_door", "slide"]
+    assert choices("nothing") == []
+
+
+def test_help_shows_docstring_choices_options_and_comments() -> None:
+    text = help_text("What it does.", "collect")
+    assert text.startswith("What it does.")
+    assert "task: microwave, door," in text
+    assert "num_demos: ${protocol.num_demos}   # successful demonstrations" in text
+
+
+def test_a_command_ends_with_one_line_and_a_status() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "egorobot.leaderboard", "runs_dirr=x"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error: unknown option 'runs_dirr': did you mean 'runs_dir'?"
