@@ -1,0 +1,1 @@
+"""Franka Kitchen: tasks, protocols, cameras, experts and demonstrations."""

@@ -1,0 +1,18 @@
+"""Gymnasium ids of the kitchen tasks."""
+
+from gymnasium.envs.registration import register, registry
+
+from egorobot.envs.tasks import TASKS
+
+
+def register_envs() -> None:
+    """Register `egorobot/Microwave-v0` and the other ids with Gymnasium; again is harmless."""
+    for task in TASKS.values():
+        _register(task.env_id, "egorobot.envs.kitchen:KitchenEnv", {"task": task.name})
+
+
+def _register(env_id: str, entry_point: str, kwargs: dict[str, object]) -> None:
+    # The environments truncate their episodes and are checked by our own tests, so none
+    # of Gymnasium's wrappers is needed around them.
+    if env_id not in registry:
+        register(id=env_id, entry_point=entry_point, kwargs=kwargs, disable_env_checker=True, order_enforce=False)
