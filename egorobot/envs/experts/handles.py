@@ -1,0 +1,90 @@
+"""Experts that take a vertical bar between the fingers and move it along its joint's path."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from egorobot.envs.experts.base import CLOSED, OPEN, Expert, Target
+from egorobot.envs.experts.geometry import UP, Vector, hand_rotation, ramp, turn_about
+from egorobot.envs.simulation import KitchenSimulation
+
+
+@dataclass(frozen=True)
+class Grasp:
+    """How a bar is taken and moved.
+
+    Attributes:
+        site: MuJoCo site at the middle of the bar.
+        height: where the bar is taken, above its middle (m).
+        yaw: heading of the fingers at joint position 0 (rad).
+        yaw_rate: change of the heading with the joint's position (rad / rad).
+        pitch: of the fingers above the horizontal (rad).
+        force: along the bar's path while it is held (N).
+        lead: how far ahead of the joint the hand aims (rad).
+        stop: joint position at which the hand stops (rad).
+        orientation_cost: weight of the hand's orientation against its position.
+    """
+
+    site: str
+    height: float
+    yaw: float
+    yaw_rate: float
+    pitch: float
+    force: float
+    lead: float
+    stop: float
+    orientation_cost: float = 0.03
+
+
+GRASPS: dict[str, Grasp] = {
+    "microwave": Grasp("microhandle_site", 0.08, 1.72, -0.875, -0.07, force=50.0, lead=0.2, stop=-1.2),
+    "right_door": Grasp("hinge_site2", -0.08, 1.57, -0.6, 0.0, force=30.0, lead=0.2, stop=1.3),
+}
+
+# The hand goes in along its fingers once it is within TOLERANCE of their line; for every
+# metre it is further off it stays BACK_OFF metres in front of the bar, up to STANDOFF.
+TOLERANCE, BACK_OFF, STANDOFF = 0.015, 2.5, 0.10
+
+
+class HandleExpert(Expert):
+    """Takes the bar of a hinged door between the fingers and pulls the door open."""
+
+    def __init__(self, simulation: KitchenSimulation, grasp: Grasp) -> None:
+        super().__init__(simulation)
+        self.grasp = grasp
+        self._site_id = simulation.model.site(grasp.site).id
+        self._joint_id = simulation.model.joint(simulation.task.joint).id
+
+    def target(self) -> Target:
+        """Return the pose in front of the bar, on it, or ahead of it on its path."""
+        grasp, data = self.grasp, self.simulation.data
+        joint = self.simulation.joint_position
+        bar = data.site_xpos[self._site_id] + grasp.height * UP
+        rotation = hand_rotation(grasp.yaw + grasp.yaw_rate * joint, grasp.pitch)
+        offset = self.hand_rotation.T @ (self.hand_position - bar)  # up, across, along the fingers
+        aside, depth = float(np.hypot(offset[0], offset[1])), float(offset[2])
+        standoff = float(np.clip(BACK_OFF * (aside - TOLERANCE), 0.0, STANDOFF))
+        between = ramp(aside, 0.04, 0.025) * ramp(depth, -0.045, -0.03)
+        width = float(data.qpos[7:9].sum())
+        gripped = between * ramp(width, 0.055, 0.045)
+        remaining = np.sign(grasp.stop) * (grasp.stop - joint)
+        way = np.sign(grasp.stop) * np.clip(remaining, -grasp.lead, grasp.lead)
+        ahead = self._moved(bar, gripped * way)
+        ahead += gripped * depth * rotation[:, 2]
+        return Target(
+            position=ahead - standoff * (1 - gripped) * rotation[:, 2],
+            rotation=rotation,
+            force=gripped * grasp.force * way / grasp.lead * self._tangent(bar),
+            fingers=OPEN + max(ramp(depth, -0.03, -0.015) * ramp(aside, 0.04, 0.025), gripped) * (CLOSED - OPEN),
+            orientation_cost=grasp.orientation_cost,
+        )
+
+    def _moved(self, point: Vector, angle: float) -> Vector:
+        data = self.simulation.data
+        return turn_about(point, data.xanchor[self._joint_id], data.xaxis[self._joint_id], angle)
+
+    def _tangent(self, point: Vector) -> Vector:
+        """Return the unit direction (3,) in which `point` moves as the joint's position grows."""
+        data = self.simulation.data
+        tangent = np.cross(data.xaxis[self._joint_id], point - data.xanchor[self._joint_id])
+        return tangent / np.linalg.norm(tangent)
