@@ -159,7 +159,9 @@ def help_text(docstring: str, config_name: str) -> str:
     head, _, body = text.partition("\ndefaults:\n")
     groups = re.findall(r"^  - (?:optional )?(\w+): (\S+)", body, flags=re.MULTILINE)
     options = re.sub(r"^  - .*\n", "", body, flags=re.MULTILINE).strip("\n") if body else head
-    lines = [docstring.strip(), "", "Choices (name=choice, default first):"]
+    lines = [docstring.strip()]
+    if groups:
+        lines += ["", "Choices (name=choice, default first):"]
     for group, default in groups:
         others = [c for c in choices(group) if c != default]
         lines.append(f"  {group}: {', '.join([default, *others])}")
