@@ -86,6 +86,7 @@ class KitchenEnv(gymnasium.Env[Observation, NDArray[np.floating]], EzPickle):
         self._histories = {name: FrameHistory(num_frames, frame_rate) for name in self.cameras}
         self._num_frames = num_frames
         self._renderer: OffscreenRenderer | None = None
+        self._lender: KitchenEnv | None = None
         self.action_space = spaces.Box(-1.0, 1.0, (NUM_ROBOT_JOINTS,), np.float32)
         self.observation_space = spaces.Dict(self._spaces())  # type: ignore[assignment]
 
@@ -145,10 +146,28 @@ class KitchenEnv(gymnasium.Env[Observation, NDArray[np.floating]], EzPickle):
             camera: None is the first observed camera, or `left_cap2` where none is.
             image_size: pixels; None is the size of observations.
         """
+        name = camera or next(iter(self.cameras or CAMERAS))
+        return self._get_renderer().render(self.simulation.data, name, image_size or self.image_size)
+
+    def share_renderer(self, lender: "KitchenEnv") -> None:
+        """Draw with the OpenGL context of `lender`, in the same process, instead of an own one.
+
+        A context holds every texture and mesh, some 250 MB under software OpenGL; the
+        scenes of all kitchen environments with one protocol and preset are the same.
+
+        Raises:
+            ValueError: the scenes of the two differ.
+        """
+        if (lender.preset, lender.simulation.protocol) != (self.preset, self.simulation.protocol):
+            raise ValueError("only environments of one protocol and render preset can share a renderer")
+        self._lender = lender
+
+    def _get_renderer(self) -> OffscreenRenderer:
+        if self._lender is not None:
+            return self._lender._get_renderer()
         if self._renderer is None:
             self._renderer = OffscreenRenderer(self.simulation.model, self.preset, self.image_size)
-        name = camera or next(iter(self.cameras or CAMERAS))
-        return self._renderer.render(self.simulation.data, name, image_size)
+        return self._renderer
 
     def close(self) -> None:
         """Free the OpenGL context; again is harmless."""
