@@ -1,7 +1,5 @@
 """Confidence intervals of success rates."""
 
-from statsmodels.stats.proportion import proportion_confint
-
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the Wilson score interval of a success rate.
@@ -23,6 +21,9 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     """
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"successes must lie in [0, n] with n >= 1, not {successes} of {n}")
+    # Imported here: it takes two seconds, and worker processes import the commands.
+    from statsmodels.stats.proportion import proportion_confint
+
     low, high = proportion_confint(successes, n, alpha=1.0 - confidence, method="wilson")
     # At rates of 0 and 1 the formula gives the end itself, but for rounding.
     return float(low) if successes > 0 else 0.0, float(high) if successes < n else 1.0
