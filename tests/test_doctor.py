@@ -1,0 +1,53 @@
+"""The doctor tells the truth about this machine, and fails where something is missing."""
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+
+import pytest
+from packaging.requirements import Requirement
+
+from egorobot.doctor import Finding, examine, examine_package, format_report
+from egorobot.errors import UserError
+
+
+def run_doctor(*overrides: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "egorobot.doctor", *overrides]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+
+
+def test_this_machine() -> None:
+    """The tests render, so the doctor finds nothing missing where they pass."""
+    findings = {finding.subject: finding for finding in examine(image_size=64)}
+    assert not [finding for finding in findings.values() if finding.missing]
+    assert findings["mujoco"].fact == importlib.metadata.version("mujoco")
+    assert float(findings["rendering"].fact.split()[0]) > 1
+    assert {"OpenGL", "ffmpeg", "torch device", "cores", "free disk"} <= findings.keys()
+
+
+def test_without_opengl_it_fails_with_the_mend() -> None:
+    done = run_doctor(MUJOCO_GL="disabled")
+    assert done.returncode == 1
+    assert "missing: OpenGL" in done.stdout
+    assert "-> unset it" in done.stdout
+
+
+def test_unknown_preset_is_bad_input() -> None:
+    with pytest.raises(UserError, match="unknown render preset 'fats'"):
+        examine(render="fats")
+
+
+@pytest.mark.parametrize("wanted", ["mujoco<3", "no-such-package-anywhere>=1"])
+def test_packages_that_do_not_fit(wanted: str) -> None:
+    finding = examine_package(Requirement(wanted))
+    assert finding.missing
+    assert finding.mend == f"pip install '{wanted}'"
+    assert "missing: " in format_report([finding])
+
+
+def test_a_remark_is_not_a_failure() -> None:
+    """Software rendering is worth a remark, and works."""
+    report = format_report([Finding("OpenGL", "egl, llvmpipe", mend="get a GPU", needed=False)])
+    assert "-> get a GPU" in report
+    assert report.endswith("everything that is needed works")
