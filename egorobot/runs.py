@@ -80,11 +80,13 @@ def read_config(folder: str | Path) -> DictConfig:
         raise UserError(f"{folder} is not a run folder (no config.yaml): train_bc makes one")
     try:
         config = OmegaConf.load(path)
-        missing = [key for key in DECISIVE if OmegaConf.select(config, key) is None]
-    except (yaml.YAMLError, OSError, UnicodeDecodeError, ValueError) as error:
+    except (yaml.YAMLError, OSError, ValueError) as error:
         raise UserError(f"{path} is damaged: {error}") from error
-    if not isinstance(config, DictConfig) or missing:
-        raise UserError(f"{path} is not the config of a run" + (f": it lacks {missing[0]}" if missing else ""))
+    if not isinstance(config, DictConfig):
+        raise UserError(f"{path} is not the config of a run")
+    missing = [key for key in DECISIVE if OmegaConf.select(config, key) is None]
+    if missing:
+        raise UserError(f"{path} is not the config of a run: it lacks {missing[0]}")
     return config
 
 
