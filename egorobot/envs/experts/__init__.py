@@ -2,6 +2,7 @@
 
 from egorobot.envs.experts.base import Expert
 from egorobot.envs.experts.handles import GRASPS, HandleExpert
+from egorobot.envs.experts.knob import KnobExpert
 from egorobot.envs.simulation import KitchenSimulation
 from egorobot.errors import UserError
 
@@ -17,4 +18,6 @@ def make_expert(simulation: KitchenSimulation) -> Expert:
     name = simulation.task.name
     if name in GRASPS:
         return HandleExpert(simulation, GRASPS[name])
+    if name == "knob":
+        return KnobExpert(simulation)
     raise UserError(f"no scripted expert for task '{name}'")

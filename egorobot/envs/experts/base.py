@@ -13,9 +13,10 @@ from egorobot.envs.simulation import NUM_ROBOT_JOINTS, KitchenSimulation
 # Share of a commanded displacement that a joint covers within one control step: its
 # position gain against its damping, over 0.08 s (joints 1 to 4, then 5 to 7).
 TRACKING_GAIN = np.array([0.5, 0.5, 0.5, 0.5, 0.6, 0.6, 0.6])
-# Displacement (rad) at which the actuators' torque saturates: force limit over gain.
-# More would be the same motion under a larger label, and hard to learn.
-MAX_DISPLACEMENT = 0.1
+# Largest displacement (rad) asked of an arm joint. At 0.1 the actuators' torque saturates
+# at once (force limit over gain), at 0.16 for the first third of the motion: larger labels
+# would be about the same motion, and hard to learn. r3m's 50 steps need the speed.
+MAX_DISPLACEMENT = {"kitchen": 0.13, "r3m": 0.16}
 # The linearised kinematics hold for about this far (m).
 MAX_REACH = 0.12
 OPEN, CLOSED = 0.04, 0.0  # m, of each finger
@@ -26,7 +27,7 @@ class Target:
     """What the hand should do now.
 
     Attributes:
-        position: where the hand's site should be, (3,) in m.
+        position: where the guided point of the hand should be, (3,) in m.
         rotation: how it should be turned, (3, 3).
         force: what it should exert on what it touches, (3,) in N.
         fingers: position of each finger, in m.
@@ -48,23 +49,30 @@ class Expert(ABC):
 
     Args:
         simulation: the kitchen to act in; read, never written.
+
+    Attributes:
+        reach: how far ahead of the hand's site, along the fingers, the point lies that
+            targets are about (m).
     """
+
+    reach: float = 0.0
 
     def __init__(self, simulation: KitchenSimulation) -> None:
         self.simulation = simulation
-        self._kinematics = ArmKinematics()
+        self._kinematics = ArmKinematics(self.reach)
+        self._max_displacement = MAX_DISPLACEMENT[simulation.protocol.name]
         model = simulation.model
         self._stiffness = model.actuator_gainprm[:NUM_ARM_JOINTS, 0].copy()  # N m / rad
         self._hand_id = model.site(HAND_SITE).id
 
     @property
     def hand_position(self) -> Vector:
-        """Where the hand's site is, (3,) in m."""
-        return self.simulation.data.site_xpos[self._hand_id].copy()
+        """Where the guided point of the hand is, (3,) in m."""
+        return self.simulation.data.site_xpos[self._hand_id] + self.reach * self.hand_rotation[:, 2]
 
     @property
     def hand_rotation(self) -> NDArray[np.float64]:
-        """How the hand's site is turned, (3, 3)."""
+        """How the hand is turned, (3, 3): up, along the fingers' opening, along the fingers."""
         return self.simulation.data.site_xmat[self._hand_id].reshape(3, 3).copy()
 
     @abstractmethod
@@ -80,9 +88,9 @@ class Expert(ABC):
         way *= min(1.0, MAX_REACH / max(float(np.linalg.norm(way)), 1e-9))
         step = self._kinematics.step_towards(self.hand_position + way, target.rotation, target.orientation_cost)
         motion = step / TRACKING_GAIN
-        motion *= min(1.0, MAX_DISPLACEMENT / max(float(np.abs(motion).max()), 1e-9))
+        motion *= min(1.0, self._max_displacement / max(float(np.abs(motion).max()), 1e-9))
         # The actuators are springs: hold the arm up, and lean on what is touched.
         torques = data.qfrc_bias[:NUM_ARM_JOINTS] + self._kinematics.joint_torques(target.force)
-        arm = np.clip(motion + torques / self._stiffness, -MAX_DISPLACEMENT, MAX_DISPLACEMENT)
+        arm = np.clip(motion + torques / self._stiffness, -self._max_displacement, self._max_displacement)
         fingers = target.fingers - data.qpos[NUM_ARM_JOINTS:NUM_ROBOT_JOINTS]
         return np.clip(np.concatenate([arm, fingers]) / self.simulation.protocol.action_scale, -1.0, 1.0)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import mujoco
 import numpy as np
 
 from egorobot.envs.experts.base import CLOSED, OPEN, Expert, Target
@@ -38,7 +39,8 @@ class Grasp:
 
 GRASPS: dict[str, Grasp] = {
     "microwave": Grasp("microhandle_site", 0.08, 1.72, -0.875, -0.07, force=50.0, lead=0.2, stop=-1.2),
-    "right_door": Grasp("hinge_site2", -0.08, 1.57, -0.6, 0.0, force=30.0, lead=0.2, stop=1.3),
+    "right_door": Grasp("hinge_site2", -0.08, 1.57, -0.6, 0.0, force=40.0, lead=0.3, stop=1.3),
+    "slide": Grasp("slide_site", 0.0, 1.57, -0.8, 0.0, force=20.0, lead=0.15, stop=0.44),
 }
 
 # The hand goes in along its fingers once it is within TOLERANCE of their line; for every
@@ -54,6 +56,7 @@ class HandleExpert(Expert):
         self.grasp = grasp
         self._site_id = simulation.model.site(grasp.site).id
         self._joint_id = simulation.model.joint(simulation.task.joint).id
+        self._turns = simulation.model.jnt_type[self._joint_id] == mujoco.mjtJoint.mjJNT_HINGE
 
     def target(self) -> Target:
         """Return the pose in front of the bar, on it, or ahead of it on its path."""
@@ -79,12 +82,15 @@ class HandleExpert(Expert):
             orientation_cost=grasp.orientation_cost,
         )
 
-    def _moved(self, point: Vector, angle: float) -> Vector:
+    def _moved(self, point: Vector, way: float) -> Vector:
         data = self.simulation.data
-        return turn_about(point, data.xanchor[self._joint_id], data.xaxis[self._joint_id], angle)
+        axis = data.xaxis[self._joint_id]
+        return turn_about(point, data.xanchor[self._joint_id], axis, way) if self._turns else point + way * axis
 
     def _tangent(self, point: Vector) -> Vector:
         """Return the unit direction (3,) in which `point` moves as the joint's position grows."""
         data = self.simulation.data
+        if not self._turns:
+            return data.xaxis[self._joint_id]
         tangent = np.cross(data.xaxis[self._joint_id], point - data.xanchor[self._joint_id])
         return tangent / np.linalg.norm(tangent)

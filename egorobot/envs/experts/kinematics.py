@@ -23,13 +23,17 @@ DAMPING = 1e-4
 
 
 @cache
-def arm_model() -> mujoco.MjModel:
-    """Return a model of the arm without fingers, actuators and kitchen: seven joints."""
+def arm_model(reach: float) -> mujoco.MjModel:
+    """Return a model of the arm without fingers, actuators and kitchen: seven joints.
+
+    Its hand site lies `reach` metres further along the fingers than the simulation's.
+    """
     spec = kitchen_spec(RENDER_PRESETS["fast"])
     for element in [*spec.equalities, *spec.cameras, *spec.keys, *spec.actuators]:
         spec.delete(element)
     for name in _SCENERY:
         spec.delete(spec.body(name))
+    spec.site(HAND_SITE).pos[2] += reach  # in the frame of the last link, whose z axis the fingers follow
     return spec.compile()
 
 
@@ -37,10 +41,13 @@ class ArmKinematics:
     """Joint steps that bring the hand towards a pose.
 
     The result of every method depends on its arguments and on the last `update` alone.
+
+    Args:
+        reach: how far ahead of the hand's site the guided point lies, along the fingers (m).
     """
 
-    def __init__(self) -> None:
-        self._configuration = mink.Configuration(arm_model())
+    def __init__(self, reach: float) -> None:
+        self._configuration = mink.Configuration(arm_model(reach))
         self._hand = mink.FrameTask(HAND_SITE, "site", position_cost=1.0, orientation_cost=1.0)
         self._posture = mink.PostureTask(self._configuration.model, cost=POSTURE_COST)
         self._posture.set_target(np.array(ROBOT_REST[:NUM_ARM_JOINTS]))
@@ -56,8 +63,8 @@ class ArmKinematics:
         """Return the joint displacement (7,), in rad, that brings the hand to a pose.
 
         Args:
-            position: of the hand's site, (3,) in m.
-            rotation: of the hand's site, (3, 3).
+            position: of the guided point, (3,) in m.
+            rotation: of the hand, (3, 3).
             orientation_cost: weight of 1 rad of rotation against 1 m of position.
         """
         self._hand.set_orientation_cost(orientation_cost)
@@ -69,7 +76,7 @@ class ArmKinematics:
         )
 
     def joint_torques(self, force: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return joint torques (7,), in N m, by which the hand exerts `force` (3,), in N."""
+        """Return joint torques (7,), in N m, by which the guided point exerts `force` (3,), in N."""
         jacobian = self._configuration.get_frame_jacobian(HAND_SITE, "site")[:3]  # in the hand's frame
         rotation = self._configuration.get_transform_frame_to_world(HAND_SITE, "site").rotation().as_matrix()
         return jacobian.T @ (rotation.T @ force)
