@@ -2,6 +2,7 @@
 
 from gymnasium.envs.registration import register, registry
 
+from egorobot.envs.d4rl_tasks import D4RL_TASKS
 from egorobot.envs.tasks import TASKS
 
 
@@ -9,6 +10,8 @@ def register_envs() -> None:
     """Register `egorobot/Microwave-v0` and the other ids with Gymnasium; again is harmless."""
     for task in TASKS.values():
         _register(task.env_id, "egorobot.envs.kitchen:KitchenEnv", {"task": task.name})
+    for name, sequence in D4RL_TASKS.items():
+        _register(sequence.env_id, "egorobot.envs.d4rl:D4RLEnv", {"task": name})
 
 
 def _register(env_id: str, entry_point: str, kwargs: dict[str, object]) -> None:

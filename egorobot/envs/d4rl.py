@@ -1,0 +1,128 @@
+"""Protocol `d4rl`: the tasks of `FrankaKitchen-v1` as it is, seen through our cameras."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import mujoco
+import numpy as np
+from gymnasium.utils import EzPickle
+from numpy.typing import NDArray
+
+from egorobot.envs.camera_env import CameraEnv, Observation
+from egorobot.envs.d4rl_tasks import D4RL_TASKS, HORIZON
+from egorobot.envs.scene import kitchen_spec
+from egorobot.envs.simulation import DESK, NUM_ROBOT_JOINTS
+from egorobot.errors import UserError
+
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+
+
+class D4RLEnv(CameraEnv, EzPickle):
+    """A task or sequence of tasks of `FrankaKitchen-v1`, in whatever order it is done.
+
+    Physics, actions, goals (||q - goal|| < 0.3), reward (tasks completed on this step)
+    and the 280 steps of an episode are those of gymnasium-robotics, without noise.
+    Every reset is the same: a policy without randomness always succeeds or never.
+    `info` holds `success` (all tasks completed) and `completed` (how many).
+
+    Args:
+        task: a name in `D4RL_TASKS`.
+        camera: name of a camera, or several, or None for no images.
+        image_size: height and width of images, in pixels.
+        render: `fast` or `full`.
+        include_state: whether observations hold `state`.
+        num_frames: frames of the episode's history in an image observation.
+        frame_rate: rate of those frames (Hz); None is the control rate.
+        render_mode: `rgb_array` or None; `render()` shows the first camera.
+
+    Raises:
+        UserError: an unknown task, camera or preset, or a number out of range.
+    """
+
+    def __init__(
+        self,
+        task: str = "kitchen-complete",
+        camera: str | Sequence[str] | None = "left_cap2",
+        image_size: int = 224,
+        render: str = "fast",
+        include_state: bool = False,
+        num_frames: int = 1,
+        frame_rate: float | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        # Registers dozens of environments and is of no use to the other tasks.
+        from gymnasium_robotics.envs.franka_kitchen import KitchenEnv as FrankaKitchen
+
+        looks = (camera, image_size, render, include_state, num_frames, frame_rate, render_mode)
+        EzPickle.__init__(self, task, *looks)
+        if task not in D4RL_TASKS:
+            raise UserError(f"unknown task '{task}' of protocol 'd4rl': choose one of {', '.join(D4RL_TASKS)}")
+        CameraEnv.__init__(self, *looks)
+        self.elements = D4RL_TASKS[task].elements
+        self._kitchen = FrankaKitchen(list(self.elements), robot_noise_ratio=0.0, object_noise_ratio=0.0)
+        # The same kitchen with our cameras and the preset's meshes, to draw.
+        model = kitchen_spec(self.preset).compile()
+        self._drawn = model, mujoco.MjData(model)
+        self._step_count = 0
+
+    @property
+    def scene(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        """A model of the kitchen with our cameras, in the kitchen's present state."""
+        model, data = self._drawn
+        data.qpos[:] = self._kitchen.data.qpos
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_camlight(model, data)
+        return model, data
+
+    def proprio(self) -> NDArray[np.float32]:
+        """Return the robot's joint positions, (9,): rad, and m for the fingers."""
+        return self._kitchen.data.qpos[:NUM_ROBOT_JOINTS].astype(np.float32)
+
+    def object_state(self) -> NDArray[np.float32]:
+        """Return the positions of all object joints and of the desk, (24,)."""
+        desk = self._kitchen.model.body(DESK).pos
+        return np.concatenate([self._kitchen.data.qpos[NUM_ROBOT_JOINTS:], desk]).astype(np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode; all begin alike."""
+        super().reset(seed=seed)
+        self._kitchen.reset(seed=seed)
+        self._step_count = 0
+        return self._observe(begin=True), self._info()
+
+    def step(self, action: NDArray[np.floating]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Advance one control step (0.08 s) under `action`, (9,) in [-1, 1]: joint velocities in 2 rad/s."""
+        _, reward, terminated, _, _ = self._kitchen.step(np.asarray(action, np.float64))
+        self._step_count += 1
+        truncated = self._step_count >= HORIZON
+        return self._observe(begin=False), float(reward), bool(terminated), truncated, self._info()
+
+    def get_state(self) -> NDArray[np.float64]:
+        """Return everything needed to go on from here exactly, as one vector.
+
+        MuJoCo's integration state, which tasks are completed, and the step counter.
+        """
+        kitchen = self._kitchen
+        state = np.empty(mujoco.mj_stateSize(kitchen.model, _STATE))
+        mujoco.mj_getState(kitchen.model, kitchen.data, state, _STATE)
+        completed = [element in kitchen.episode_task_completions for element in self.elements]
+        return np.concatenate([state, completed, [self._step_count]])
+
+    def set_state(self, state: NDArray[np.float64]) -> Observation:
+        """Go back to what `get_state` returned, and return the observation there."""
+        kitchen = self._kitchen
+        size = mujoco.mj_stateSize(kitchen.model, _STATE)
+        mujoco.mj_setState(kitchen.model, kitchen.data, np.ascontiguousarray(state[:size]), _STATE)
+        # Control starts from the joint positions last observed.
+        kitchen.robot_env._last_robot_qpos = kitchen.data.qpos[:NUM_ROBOT_JOINTS].copy()
+        done = [element for element, flag in zip(self.elements, state[size:-1], strict=True) if flag]
+        self._step_count = int(state[-1])
+        kitchen.episode_task_completions[:] = done
+        kitchen.tasks_to_complete = set(self.elements) - set(done)
+        return self._observe(begin=True)
+
+    def _info(self) -> dict[str, Any]:
+        completed = len(self._kitchen.episode_task_completions)
+        return {"success": completed == len(self.elements), "completed": completed}
