@@ -21,7 +21,7 @@ import numpy as np
 from gymnasium.vector.utils import create_shared_memory, read_from_shared_memory, write_to_shared_memory
 from numpy.typing import NDArray
 
-from egorobot.envs.kitchen import KitchenEnv
+from egorobot.envs.camera_env import CameraEnv
 from egorobot.envs.registration import register_envs
 from egorobot.errors import UserError
 
@@ -164,7 +164,7 @@ def _make(env_id: str, env_kwargs: Mapping[str, Any]) -> gym.Env[Any, Any]:
 
 def _share_renderer(env: gym.Env[Any, Any], lender: gym.Env[Any, Any]) -> None:
     ours, theirs = env.unwrapped, lender.unwrapped
-    if ours is not theirs and isinstance(ours, KitchenEnv) and isinstance(theirs, KitchenEnv):
+    if ours is not theirs and isinstance(ours, CameraEnv) and isinstance(theirs, CameraEnv):
         ours.share_renderer(theirs)
 
 
