@@ -54,11 +54,13 @@ def backend_name() -> str:
         raise UserError(_problem)
     if sys.platform == "darwin":
         return "cgl"
-    if chosen in BACKENDS:
+    if chosen in _LIBRARIES:
         return chosen
     if chosen in _OFF:
         raise UserError(f"MUJOCO_GL={chosen} switches rendering off: unset it")
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+        if chosen:
+            raise UserError(f"MUJOCO_GL={chosen} needs a display, and there is none: unset it")
         raise UserError(f"no off-screen OpenGL, neither EGL nor OSMesa: {MEND}")
     return "glfw"
 
