@@ -1,0 +1,1 @@
+"""Encoders, their embeddings, and robomimic policies on top of them."""

@@ -1,0 +1,146 @@
+"""From the name of an encoder to the encoder."""
+
+import importlib
+import importlib.resources
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from egorobot.errors import UserError
+from egorobot.policies.encoder import Encoder, check_encoder
+
+NO_ENCODER = "state"  # the policy reads the simulator's state: the upper bound
+END_TO_END = "end_to_end"  # the policy learns its own image network
+CONTROLS = ("random_vit", "blank")
+SHIPPED = "egovideo_nano"
+NAMES = (SHIPPED, *CONTROLS, NO_ENCODER)
+FORMS = (
+    f"{', '.join(NAMES)}, timm:<model>, open_clip:<model>/<tag>, a folder, or module:function "
+    "for an encoder of your own"
+)
+
+
+def load_encoder(name: str, device: torch.device | None = None) -> Encoder:
+    """Return the encoder called `name`.
+
+    Args:
+        name: one of
+
+            - `egovideo_nano`: the weights that ship with the package;
+            - `timm:<model>`, as timm spells it: `timm:vit_base_patch16_224.mae`;
+            - `open_clip:<model>/<tag>`: `open_clip:ViT-B-16/openai`;
+            - a folder with `config.json` and `model.safetensors`: one of
+              `egorobot.pretrain`, of timm or of open_clip;
+            - `module:function`: what calling the function returns, if it is an `Encoder`;
+            - `random_vit`: a small vision transformer with random weights;
+            - `blank`: sees nothing.
+        device: where it computes; None is the GPU where there is one. Not for
+            `module:function`.
+
+    Raises:
+        UserError: no such encoder, its weights cannot be had, or its folder is damaged.
+
+    >>> load_encoder("blank").dim
+    1
+    """
+    if name in (NO_ENCODER, END_TO_END):
+        raise UserError(f"'{name}' is no encoder: it says what a policy reads instead of one")
+    if name == SHIPPED:
+        return _load_egovideo(name, _shipped_folder(), device)
+    if name in CONTROLS:
+        from egorobot.policies import controls
+
+        return controls.random_vit(device) if name == "random_vit" else controls.BlankEncoder()
+    kind, _, rest = name.partition(":")
+    if kind in ("timm", "open_clip") and rest:
+        from egorobot.policies import library
+
+        return library.timm_encoder(rest, device) if kind == "timm" else library.open_clip_encoder(rest, device)
+    if Path(name).is_dir():
+        return load_folder(Path(name), device)
+    if rest and kind.replace(".", "").isidentifier() and rest.isidentifier():
+        return _call(kind, rest)
+    raise _unknown(name)
+
+
+def find_encoder(name: str, folder: str | None, device: torch.device | None = None) -> Encoder:
+    """Return the encoder called `name`; if that is a folder no longer there, the one in `folder`.
+
+    Relative names depend on where we stand, absolute ones on the machine: one of them
+    usually still holds.
+
+    Raises:
+        UserError: see `load_encoder`.
+    """
+    moved = folder is not None and not Path(name).is_dir() and Path(folder).is_dir()
+    return load_encoder(folder if moved and folder is not None else name, device)
+
+
+def load_folder(folder: Path, device: torch.device | None = None) -> Encoder:
+    """Return the encoder saved in `folder`, of whichever kind its files say.
+
+    Raises:
+        UserError: it holds no encoder, or a damaged one.
+    """
+    from egorobot.policies import library
+
+    if (folder / library.OPEN_CLIP_CONFIG_FILE).exists():
+        return library.load_open_clip_folder(folder, device)
+    path = folder / library.CONFIG_FILE
+    if not path.exists():
+        raise UserError(f"{folder} is not an encoder folder (no config.json): choose {FORMS}")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        kind = "timm" if "architecture" in config else config.get("model_type")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"encoder folder {folder} is damaged (config.json: {error}): copy or save it again") from error
+    if kind == "egovideo":
+        return _load_egovideo(str(folder), folder, device)
+    if kind == "timm":
+        return library.load_timm_folder(folder, device)
+    raise UserError(f"{path} has model_type {kind!r}: egovideo, timm or open_clip is needed")
+
+
+def _shipped_folder() -> Path:
+    return Path(str(importlib.resources.files("egorobot.pretrain"))) / "weights" / SHIPPED
+
+
+def _load_egovideo(name: str, folder: Path, device: torch.device | None) -> Encoder:
+    from egorobot.pretrain.model import EgoVideo
+
+    encoder = EgoVideo.from_pretrained(folder)
+    if device is not None or torch.cuda.is_available():
+        encoder.to(device or torch.device("cuda"))
+    encoder.name = name
+    return encoder
+
+
+def _call(module: str, function: str) -> Encoder:
+    """Return what `function` of `module` makes; modules are also looked for where we stand."""
+    where = f"{module}:{function}"
+    here = str(Path.cwd())
+    added = here not in sys.path and "" not in sys.path
+    if added:
+        sys.path.insert(0, here)
+    try:
+        make = getattr(importlib.import_module(module), function)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise _unknown(where) from error
+    except AttributeError as error:
+        raise UserError(f"module '{module}' has no '{function}': write encoder=module:function") from error
+    finally:
+        if added:
+            sys.path.remove(here)
+    encoder = check_encoder(make(), where)
+    encoder.name = where
+    return encoder
+
+
+def _unknown(name: str) -> UserError:
+    from egorobot.policies.library import unknown
+
+    return unknown("encoder", name, [*NAMES, "timm:<model>", "open_clip:<model>/<tag>"], f"choose {FORMS}")
