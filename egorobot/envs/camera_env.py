@@ -101,6 +101,10 @@ class CameraEnv(gymnasium.Env[Observation, NDArray[np.floating]]):
         A history of frames begins anew there: earlier frames are not part of a state.
         """
 
+    @abstractmethod
+    def status(self) -> tuple[float, bool, bool]:
+        """Return the reward of the present state, whether the episode is over, and its success."""
+
     def render(self) -> NDArray[np.uint8]:
         """Return the view of the first camera, (image_size, image_size, 3)."""
         return self.render_image()

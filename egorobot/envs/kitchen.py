@@ -104,6 +104,12 @@ class KitchenEnv(CameraEnv, EzPickle):
         self.simulation.set_state(state)
         return self._observe(begin=True)
 
+    def status(self) -> tuple[float, bool, bool]:
+        """Return the reward of the present state, whether the episode is over, and its success."""
+        simulation = self.simulation
+        over = simulation.success or simulation.step_count >= simulation.protocol.horizon
+        return float(simulation.solved), over, simulation.success
+
     def _info(self) -> dict[str, Any]:
         simulation = self.simulation
         return {
