@@ -1,8 +1,9 @@
 """Rollouts as H.264 MP4: frames, captions drawn into them, grids."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -49,22 +50,27 @@ def draw_caption(frame: Frame, text: str, outcome: bool | None = None) -> Frame:
     return np.asarray(image)
 
 
-def grid(episodes: Sequence[Sequence[Frame]]) -> list[Frame]:
-    """Return frames of all `episodes` side by side, in a grid about as wide as high.
+def grid(episodes: Sequence[Iterable[Frame]]) -> Iterator[Frame]:
+    """Yield frames with all `episodes` in a grid that is about as wide as it is high.
 
-    An episode that is over shows its last frame; cells left over are black.
+    An episode that is over shows its last frame; cells left over are black. Frames are
+    taken as they are needed, so that memory does not grow with the episodes' length.
+
+    Args:
+        episodes: frames (H, W, 3) of each, all of one size.
     """
     columns = int(np.ceil(np.sqrt(len(episodes))))
     rows = -(-len(episodes) // columns)
-    height, width, _ = episodes[0][0].shape
-    frames = []
-    for step in range(max(len(e) for e in episodes)):
-        canvas = np.zeros((rows * height, columns * width, 3), np.uint8)
-        for i, episode in enumerate(episodes):
-            y, x = (i // columns) * height, (i % columns) * width
-            canvas[y : y + height, x : x + width] = episode[min(step, len(episode) - 1)]
-        frames.append(canvas)
-    return frames
+    canvas = np.zeros((0, 0, 3), np.uint8)
+    for cells in zip_longest(*episodes):
+        height, width, _ = next(cell.shape for cell in cells if cell is not None)
+        if canvas.size == 0:
+            canvas = np.zeros((rows * height, columns * width, 3), np.uint8)
+        for i, cell in enumerate(cells):
+            if cell is not None:
+                y, x = (i // columns) * height, (i % columns) * width
+                canvas[y : y + height, x : x + width] = cell
+        yield canvas.copy()
 
 
 def write_video(path: str | Path, frames: Iterable[Frame], fps: float = CONTROL_RATE, hold: float = 1.0) -> None:

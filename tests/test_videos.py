@@ -47,7 +47,7 @@ def test_captions_and_outcomes_show_and_leave_the_original() -> None:
 
 def test_a_grid_shows_the_last_frame_of_what_is_over() -> None:
     episodes = [[np.full((4, 4, 3), 10 * e + s, np.uint8) for s in range(e + 1)] for e in range(3)]
-    frames = grid(episodes)
+    frames = list(grid(episodes))
     assert len(frames) == 3
     assert frames[2].shape == (8, 8, 3)
     assert [frames[2][y, x, 0] for y, x in ((0, 0), (0, 4), (4, 0), (4, 4))] == [0, 11, 22, 0]

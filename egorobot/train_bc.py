@@ -1,0 +1,225 @@
+"""Train a policy by behaviour cloning on a frozen encoder, and measure its success rate.
+
+Collects demonstrations if there are none, embeds their images, trains, evaluates on fixed
+seeds that no demonstration used, renders videos, and writes the run folder. A run that
+was killed goes on from its last finished stage; a finished one is not repeated.
+
+Examples:
+    python -m egorobot.train_bc task=microwave
+    python -m egorobot.train_bc --multirun task=knob,door encoder=state,blank,random_vit seed=0,1,2
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from egorobot.cli import command
+from egorobot.collect import collect
+from egorobot.envs.demonstrations import DemoInfo
+from egorobot.errors import UserError
+from egorobot.evaluate import describe, evaluation_seeds, load_checked_policy, summarize
+from egorobot.policies.rollout import EpisodeResult, rollout
+from egorobot.render import draw_episodes, video_path
+from egorobot.runs import SCHEMA, git_commit, read_result, run_folder, versions, write_result
+from egorobot.stages import Run
+
+if TYPE_CHECKING:  # torch is imported by what needs it: environment workers import this module
+    from egorobot.policies.observations import EncoderInfo
+
+NUM_CHECKPOINTS = 10  # evaluated with eval_max=true, the last among them
+
+
+def train_bc(config: DictConfig) -> dict[str, Any]:
+    """Train and evaluate what the options of `configs/train_bc.yaml` ask for.
+
+    Args:
+        config: the options, as `egorobot.cli.load_config("train_bc", [...])` gives them.
+
+    Returns:
+        The content of `result.json`.
+
+    Raises:
+        UserError: bad options, a run folder that belongs to another configuration, or
+            inputs that are missing or damaged.
+    """
+    if config.num_demos < 1 or config.videos < 0:
+        raise UserError(f"num_demos={config.num_demos}, videos={config.videos}: at least 1 and 0 are needed")
+    seeds = evaluation_seeds(config.episodes)
+    encoder = _describe_encoder(config)
+    run = Run(run_folder(config))
+    with run.open(config):
+        run.require("encoder", encoder.fingerprint)
+        recorded: list[EpisodeResult] = []
+        if not run.result_path.exists():
+            if not (run.finished("train") and run.policy_path.exists()):
+                _train(run, config)
+            recorded = _evaluate(run, config, seeds)
+        result = read_result(run.folder)
+        _render(run, config, result, recorded)
+    return result
+
+
+def _describe_encoder(config: DictConfig) -> "EncoderInfo":
+    """Load the encoder once before anything else, so that a wrong name costs no time."""
+    from egorobot.policies.observations import choose_encoder, describe_encoder
+    from egorobot.policies.training import check_options
+
+    return describe_encoder(config.encoder, choose_encoder(config.encoder, check_options(config.policy)))
+
+
+@contextmanager
+def _stage(run: Run, name: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    run.finish(name, time.perf_counter() - began)
+
+
+def _train(run: Run, config: DictConfig) -> None:
+    from egorobot.policies.training import train_policy
+
+    with _stage(run, "demos"):
+        info = _collect(config)
+        run.require("demonstrations", info.fingerprint(config.num_demos))
+    cache_dir = Path(config.data_dir) / "embeddings"
+    with _stage(run, "embed"):
+        _embed(info, config, cache_dir)
+    with _stage(run, "train"):
+        train_policy(
+            info.path,
+            config.encoder,
+            config.policy,
+            config.num_demos,
+            config.seed,
+            run.folder,
+            cache_dir,
+            num_checkpoints=NUM_CHECKPOINTS - 1 if config.eval_max else 0,
+        )
+
+
+def _collect(config: DictConfig) -> DemoInfo:
+    collection = collect(
+        config.task.name,
+        config.protocol.name,
+        config.num_demos,
+        config.demo_seed,
+        _camera(config),
+        config.image_size,
+        config.render,
+        data_dir=config.data_dir,
+        num_workers=config.num_workers,
+    )
+    print(f"{collection.summary()}: {collection.info.path}")
+    return collection.info
+
+
+def _camera(config: DictConfig) -> Any:
+    """Return the camera option as plain text, or as a plain list."""
+    return OmegaConf.to_container(config.camera) if OmegaConf.is_config(config.camera) else config.camera
+
+
+def _embed(info: DemoInfo, config: DictConfig, cache_dir: Path) -> None:
+    """Fill the cache of embeddings that training reads, where it does."""
+    from egorobot.policies.observations import choose_encoder
+    from egorobot.policies.training_data import embed_demonstrations
+
+    encoder = choose_encoder(config.encoder, config.policy)
+    if encoder is not None and config.policy.augment is None:
+        for key in info.image_keys:
+            embed_demonstrations(info, config.num_demos, key, encoder, cache_dir)
+
+
+def _evaluate(run: Run, config: DictConfig, seeds: Sequence[int]) -> list[EpisodeResult]:
+    """Evaluate the policy, write the result, and return the episodes for videos of them."""
+    policy = load_checked_policy(run.policy_path)
+    with _stage(run, "eval"):
+        episodes = rollout(policy, seeds, config.num_workers, record=True, description="evaluate")
+        evaluation = summarize(episodes)
+        best = _best_checkpoint(run, config, seeds, evaluation) if config.eval_max else None
+    encoder = policy.encoder
+    result = {
+        "schema": SCHEMA,
+        "task": config.task.name,
+        "protocol": config.protocol.name,
+        "camera": _camera(config),
+        "encoder": {"name": encoder.name, "fingerprint": encoder.fingerprint, "dim": encoder.dim},
+        "policy": config.policy.name,
+        "num_demos": config.num_demos,
+        "seed": config.seed,
+        "eval": evaluation,
+        "eval_max": best,
+        "wall_time_s": run.seconds,
+        "versions": versions(),
+        "render_fingerprint": policy.render_fingerprint,
+        "git_commit": git_commit(),
+    }
+    write_result(run.folder, result)
+    return episodes
+
+
+def _best_checkpoint(run: Run, config: DictConfig, seeds: Sequence[int], last: dict[str, Any]) -> dict[str, Any]:
+    """Return the evaluation of the best of ten checkpoints, the earliest of equals."""
+    evaluations = []
+    for path in sorted((run.folder / "checkpoints").glob("step_*.pth")):
+        policy = load_checked_policy(path)
+        episodes = rollout(policy, seeds, config.num_workers, description=f"evaluate {path.stem}")
+        evaluations.append(summarize(episodes, path.stem))
+    return max([*evaluations, last], key=lambda evaluation: evaluation["successes"])
+
+
+def choose_episodes(episodes: Sequence[EpisodeResult], count: int) -> list[EpisodeResult]:
+    """Return up to `count` episodes, successes and failures in turn while there are both."""
+    rest = {outcome: [e for e in episodes if e.success is outcome] for outcome in (True, False)}
+    chosen: list[EpisodeResult] = []
+    while len(chosen) < min(count, len(episodes)):
+        turn = len(chosen) % 2 == 0
+        chosen.append((rest[turn] or rest[not turn]).pop(0))
+    return chosen
+
+
+def _render(run: Run, config: DictConfig, result: dict[str, Any], recorded: Sequence[EpisodeResult]) -> None:
+    """Draw the videos that are not there yet, from `recorded` episodes or from new rollouts."""
+    outcomes = zip(result["eval"]["episode_seeds"], result["eval"]["outcomes"], strict=True)
+    wanted = choose_episodes([EpisodeResult(seed, success, 0) for seed, success in outcomes], config.videos)
+    missing = [episode.seed for episode in wanted if not video_path(run.videos, episode).exists()]
+    if not missing:
+        return
+    policy = load_checked_policy(run.policy_path)
+    episodes = [episode for episode in recorded if episode.seed in missing] or rollout(
+        policy, missing, config.num_workers, record=True, description="roll out"
+    )
+    draw_episodes(policy, episodes, config.task.name, run.videos)
+
+
+def report(folder: Path, result: dict[str, Any]) -> str:
+    """Return what a person wants to read at the end of a run."""
+    lines = [describe(result, result["eval"])]
+    if best := result["eval_max"]:
+        lines.append(f"maximum over {NUM_CHECKPOINTS} checkpoints ({best['checkpoint']}): {best['success_rate']:.2f}")
+    lines += [str(folder / "result.json"), *map(str, sorted((folder / "videos").glob("*.mp4")))]
+    return "\n".join(lines)
+
+
+@command("train_bc")
+def main(config: DictConfig) -> None:
+    """Do what the options ask for, pre-training before and a leaderboard after if they say so."""
+    if config.pretrain is not None:
+        from egorobot.pretrain.__main__ import pretrain
+
+        pretrain(config.encoder, **config.pretrain)
+    folder = run_folder(config)
+    if (folder / "result.json").exists():
+        print(f"{folder} is finished: choose run_dir=… to run again")
+    result = train_bc(config)
+    print(report(folder, result))
+    if config.leaderboard is not None:
+        from egorobot.leaderboard import build_leaderboard
+
+        print(build_leaderboard(config.runs_dir, config.leaderboard))
+
+
+if __name__ == "__main__":
+    main()
