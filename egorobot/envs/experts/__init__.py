@@ -3,6 +3,7 @@
 from egorobot.envs.experts.base import Expert
 from egorobot.envs.experts.handles import GRASPS, HandleExpert
 from egorobot.envs.experts.knob import KnobExpert
+from egorobot.envs.experts.left_door import LeftDoorExpert
 from egorobot.envs.simulation import KitchenSimulation
 from egorobot.errors import UserError
 
@@ -20,4 +21,6 @@ def make_expert(simulation: KitchenSimulation) -> Expert:
         return HandleExpert(simulation, GRASPS[name])
     if name == "knob":
         return KnobExpert(simulation)
+    if name == "door":
+        return LeftDoorExpert(simulation)
     raise UserError(f"no scripted expert for task '{name}'")

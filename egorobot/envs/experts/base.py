@@ -75,6 +75,11 @@ class Expert(ABC):
         """How the hand is turned, (3, 3): up, along the fingers' opening, along the fingers."""
         return self.simulation.data.site_xmat[self._hand_id].reshape(3, 3).copy()
 
+    @property
+    def finger_width(self) -> float:
+        """Distance between the fingers, in m."""
+        return float(self.simulation.data.qpos[NUM_ARM_JOINTS:NUM_ROBOT_JOINTS].sum())
+
     @abstractmethod
     def target(self) -> Target:
         """Return what the hand should do now, from the true state alone."""

@@ -60,27 +60,43 @@ class HandleExpert(Expert):
 
     def target(self) -> Target:
         """Return the pose in front of the bar, on it, or ahead of it on its path."""
-        grasp, data = self.grasp, self.simulation.data
-        joint = self.simulation.joint_position
-        bar = data.site_xpos[self._site_id] + grasp.height * UP
+        return self.handle_target()
+
+    def handle_target(self) -> Target:
+        """Return the pose in front of the bar, on it, or ahead of it on its path."""
+        grasp, joint = self.grasp, self.simulation.joint_position
+        bar = self.bar_position
         rotation = hand_rotation(grasp.yaw + grasp.yaw_rate * joint, grasp.pitch)
-        offset = self.hand_rotation.T @ (self.hand_position - bar)  # up, across, along the fingers
-        aside, depth = float(np.hypot(offset[0], offset[1])), float(offset[2])
+        aside, depth = self.grasp_offset()
+        gripped = self.gripped()
         standoff = float(np.clip(BACK_OFF * (aside - TOLERANCE), 0.0, STANDOFF))
-        between = ramp(aside, 0.04, 0.025) * ramp(depth, -0.045, -0.03)
-        width = float(data.qpos[7:9].sum())
-        gripped = between * ramp(width, 0.055, 0.045)
-        remaining = np.sign(grasp.stop) * (grasp.stop - joint)
-        way = np.sign(grasp.stop) * np.clip(remaining, -grasp.lead, grasp.lead)
-        ahead = self._moved(bar, gripped * way)
-        ahead += gripped * depth * rotation[:, 2]
+        way = float(np.clip(grasp.stop - joint, -grasp.lead, grasp.lead))
+        # A bar that has slipped towards the fingertips is pulled from there.
+        ahead = self._moved(bar, gripped * way) + (gripped * depth - (1 - gripped) * standoff) * rotation[:, 2]
+        closing = max(ramp(depth, -0.03, -0.015) * ramp(aside, 0.04, 0.025), gripped)
         return Target(
-            position=ahead - standoff * (1 - gripped) * rotation[:, 2],
+            position=ahead,
             rotation=rotation,
             force=gripped * grasp.force * way / grasp.lead * self._tangent(bar),
-            fingers=OPEN + max(ramp(depth, -0.03, -0.015) * ramp(aside, 0.04, 0.025), gripped) * (CLOSED - OPEN),
+            fingers=OPEN + closing * (CLOSED - OPEN),
             orientation_cost=grasp.orientation_cost,
         )
+
+    @property
+    def bar_position(self) -> Vector:
+        """Where the bar is to be taken, (3,) in m."""
+        return self.simulation.data.site_xpos[self._site_id] + self.grasp.height * UP
+
+    def grasp_offset(self) -> tuple[float, float]:
+        """Return how far the hand is off the bar across and along its fingers, in m."""
+        up, across, along = self.hand_rotation.T @ (self.hand_position - self.bar_position)
+        return float(np.hypot(up, across)), float(along)
+
+    def gripped(self) -> float:
+        """Return how surely the fingers hold the bar, in [0, 1]: it is between them, and they are as wide as it."""
+        aside, depth = self.grasp_offset()
+        between = ramp(aside, 0.04, 0.025) * ramp(depth, -0.045, -0.03)
+        return between * ramp(self.finger_width, 0.055, 0.045)
 
     def _moved(self, point: Vector, way: float) -> Vector:
         data = self.simulation.data

@@ -31,20 +31,20 @@ class Push:
         standoff: the most it comes out.
     """
 
-    force: float = 60.0
-    lead: float = 0.6
-    radius: float = 0.037
-    radius_rate: float = 0.0
-    bar_depth: float = 0.048
-    gap: float = 0.028
-    clearance: float = 0.010
-    yaw: float = 1.4
-    pitch: float = 0.29
-    roll: float = -0.19
-    yaw_rate: float = 0.0
-    roll_rate: float = 0.0
-    orientation_cost: float = 0.01
-    tolerance: float = 0.012
+    force: float = 58
+    lead: float = 0.66
+    radius: float = 0.0394
+    radius_rate: float = -0.0036
+    bar_depth: float = 0.0468
+    gap: float = 0.0249
+    clearance: float = 0.0116
+    yaw: float = 1.436
+    pitch: float = 0.362
+    roll: float = -0.098
+    yaw_rate: float = -0.018
+    roll_rate: float = 0.11
+    orientation_cost: float = 0.0154
+    tolerance: float = 0.0114
     back_off: float = 2.5
     standoff: float = 0.08
 
