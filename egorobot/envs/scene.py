@@ -118,32 +118,47 @@ def _use_simplified_meshes(spec: mujoco.MjSpec, faces: int) -> None:
     The robot's nine visual meshes hold 133,676 of the scene's 141,622 faces. They touch
     nothing and weigh nothing, so the physics stay what they were.
     """
-    simplified = simplified_meshes(faces)
+    replace_meshes(spec, simplified_robot_meshes(faces))
+
+
+Meshes = dict[str, tuple[np.ndarray, np.ndarray]]  # name: vertices (V, 3) in m, triangles (F, 3)
+
+
+def replace_meshes(spec: mujoco.MjSpec, meshes: Meshes) -> None:
+    """Put `meshes` in the place of those of the same names in `spec`."""
     for mesh in spec.meshes:
-        if mesh.name in simplified:
-            vertices, triangles = simplified[mesh.name]
+        if mesh.name in meshes:
+            vertices, triangles = meshes[mesh.name]
             mesh.file = ""
+            mesh.scale = np.ones(3)
             mesh.uservert = vertices.ravel().tolist()
             mesh.userface = triangles.ravel().tolist()
 
 
 @cache
-def simplified_meshes(faces: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return vertices (V, 3) in m and triangles (F, 3) of the robot's visual meshes.
-
-    Meshes that have no more than `faces` faces are not among them.
-    """
+def simplified_robot_meshes(faces: int) -> Meshes:
+    """Return the robot's visual meshes that have more than `faces` faces, reduced to about that many."""
     model = mujoco.MjSpec.from_file(str(asset_root() / KITCHEN_XML)).compile()
+    names = [model.mesh(i).name for i in range(model.nmesh)]
+    return simplified_meshes(model, {name: faces for name in names if name.endswith("_viz")})
+
+
+def simplified_meshes(model: mujoco.MjModel, faces: dict[str, int]) -> Meshes:
+    """Return the meshes of `model` named in `faces`, each reduced to about that many faces.
+
+    Meshes that have no more faces than that are not among them.
+    """
     meshes = {}
-    for i in range(model.nmesh):
-        name, count = model.mesh(i).name, int(model.mesh_facenum[i])
-        if not name.endswith("_viz") or count <= faces:
+    for name, target in faces.items():
+        i = model.mesh(name).id
+        count = int(model.mesh_facenum[i])
+        if count <= target:
             continue
         start, first = model.mesh_vertadr[i], model.mesh_faceadr[i]
         vertices, triangles = fast_simplification.simplify(
             model.mesh_vert[start : start + model.mesh_vertnum[i]],
             model.mesh_face[first : first + count],
-            target_reduction=1 - faces / count,
+            target_reduction=1 - target / count,
         )
         # The compiler centred and turned the mesh; put it back where its file had it.
         rotation = np.empty(9)

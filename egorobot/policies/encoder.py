@@ -23,23 +23,53 @@ class Encoder(Protocol):
             embeddings, so caches and checkpoints go by it.
     """
 
-    name: str
-    dim: int
-    num_frames: int
-    frame_rate: float | None
-    fingerprint: str
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def dim(self) -> int: ...  # noqa: D102
+
+    @property
+    def num_frames(self) -> int: ...  # noqa: D102
+
+    @property
+    def frame_rate(self) -> float | None: ...  # noqa: D102
+
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
 
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return embeddings (B, D) of frames (B, T, H, W, 3), RGB."""
         ...
 
 
-def check_encoder(encoder: Any, where: str) -> Encoder:
+class NamedEncoder:
+    """Any object that embeds, under the name it was asked for by.
+
+    Args:
+        name: what `load_encoder` was given.
+        encoder: has the attributes of `Encoder` but for the name.
+    """
+
+    def __init__(self, name: str, encoder: Any) -> None:
+        self.name = name
+        self.encoder = encoder
+        self.dim: int = encoder.dim
+        self.num_frames: int = encoder.num_frames
+        self.frame_rate: float | None = encoder.frame_rate
+        self.fingerprint: str = encoder.fingerprint
+
+    def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return embeddings (B, D) of frames (B, T, H, W, 3), RGB."""
+        return self.encoder.embed(frames)  # type: ignore[no-any-return]
+
+
+def check_encoder(encoder: Any, where: str) -> NamedEncoder:
     """Check a foreign object against `Encoder` by asking it for one embedding.
 
     Args:
         encoder: the object.
-        where: what it came from, for messages.
+        where: what it came from: its name from here on.
 
     Raises:
         UserError: an attribute is missing or of the wrong type, or `embed` fails or
@@ -62,4 +92,4 @@ def check_encoder(encoder: Any, where: str) -> Encoder:
     got = (getattr(embedding, "dtype", type(embedding)), getattr(embedding, "shape", ()))
     if got != (np.dtype(np.float32), (2, encoder.dim)) or not np.isfinite(embedding).all():
         raise UserError(f"{where}: embed() must return finite float32 (2, {encoder.dim}) for 2 clips, not {got}")
-    return encoder
+    return NamedEncoder(where, encoder)

@@ -1,0 +1,1 @@
+"""Simulated egocentric clips: a free-floating human-like hand works the kitchen's fixtures."""
