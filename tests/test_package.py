@@ -71,6 +71,16 @@ def test_import_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_torch_may_be_imported_after_drawing() -> None:
+    """Mesa's software driver and Triton each bring an LLVM; the second used to crash on the first's."""
+    code = (
+        "import egorobot, gymnasium; env = gymnasium.make('egorobot/Knob-v0', image_size=32); env.reset(seed=0);"
+        "import torchvision, timm; env.step(env.action_space.sample()); env.close(); print('alive')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "alive", done.stderr
+
+
 def test_importing_registers_the_environments() -> None:
     code = "import gymnasium, egorobot; print('egorobot/Microwave-v0' in gymnasium.registry)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -65,6 +65,18 @@ def backend_name() -> str:
     return "glfw"
 
 
+def protect_later_imports() -> None:
+    """Keep extension modules that are imported from now on off Mesa's copy of LLVM.
+
+    Mesa's software drivers load libLLVM into the namespace that all libraries share.
+    Triton, which torchvision and timm import by way of PyTorch, holds an LLVM of its own;
+    imported after an image was drawn it would call Mesa's, and crash. With RTLD_DEEPBIND
+    a library prefers what it holds itself.
+    """
+    if hasattr(os, "RTLD_DEEPBIND"):
+        sys.setdlopenflags(sys.getdlopenflags() | os.RTLD_DEEPBIND)
+
+
 def _loads(backend: str) -> bool:
     """Whether one of a backend's libraries can be loaded."""
     for library in _LIBRARIES[backend]:

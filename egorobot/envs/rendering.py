@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from egorobot.envs.gl_backend import MEND, backend_name
+from egorobot.envs.gl_backend import MEND, backend_name, protect_later_imports
 from egorobot.envs.protocols import get_protocol
 from egorobot.envs.scene import CAMERAS, RenderPreset, get_render_preset
 from egorobot.envs.simulation import KitchenSimulation
@@ -126,10 +126,12 @@ def _make_gl_context(size: int) -> Any:
             from mujoco.cgl import GLContext
         else:
             from mujoco.glfw import GLContext
-        return GLContext(size, size)
+        context = GLContext(size, size)
     except Exception as error:  # each backend and driver has its own ways to fail
         reason = str(error).split("\n")[0] or type(error).__name__
         raise UserError(f"cannot draw off screen with MUJOCO_GL={backend} ({reason}): {MEND}") from error
+    protect_later_imports()
+    return context
 
 
 def gl_info() -> dict[str, str]:
