@@ -12,10 +12,12 @@ from pathlib import Path
 import fast_simplification
 import mujoco
 import numpy as np
+from PIL import Image
 
 from egorobot.errors import UserError
 
 KITCHEN_XML = "envs/assets/kitchen_franka/kitchen_assets/kitchen_env_model.xml"
+KITCHEN_TEXTURES = "envs/assets/kitchen_franka/kitchen_assets/textures"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class RenderPreset:
         shadows: draw shadows (four lights cast them).
         reflections: draw reflections.
         multisampling: samples a pixel; 0 turns it off.
+        texture_size: textures are shrunk to this many pixels a side; None keeps theirs (512
+            or 1024, six times over as cube maps: a second and 160 MB for each context).
+            At 128 no pixel of a 224-pixel image changes by more than 2 of 255.
         mesh_faces: faces kept of each visual robot mesh; None keeps all (12,000 to 22,000).
         slices: segments around a cylinder or capsule (MuJoCo's numslices).
         stacks: rings of a sphere or capsule's end (numstacks).
@@ -51,6 +56,7 @@ class RenderPreset:
     shadows: bool
     reflections: bool
     multisampling: int
+    texture_size: int | None
     mesh_faces: int | None
     slices: int
     stacks: int
@@ -58,8 +64,8 @@ class RenderPreset:
 
 
 RENDER_PRESETS: dict[str, RenderPreset] = {
-    "full": RenderPreset(True, True, 4, None, slices=28, stacks=16, quads=4),
-    "fast": RenderPreset(False, False, 0, 1500, slices=12, stacks=6, quads=1),
+    "full": RenderPreset(True, True, 4, None, None, slices=28, stacks=16, quads=4),
+    "fast": RenderPreset(False, False, 0, 128, 1500, slices=12, stacks=6, quads=1),
 }
 
 
@@ -109,7 +115,26 @@ def kitchen_spec(preset: RenderPreset, crop: float = 1.0) -> mujoco.MjSpec:
     quality.numslices, quality.numstacks, quality.numquads = preset.slices, preset.stacks, preset.quads
     if preset.mesh_faces is not None:
         _use_simplified_meshes(spec, preset.mesh_faces)
+    if preset.texture_size is not None:
+        _shrink_textures(spec, preset.texture_size)
     return spec
+
+
+def _shrink_textures(spec: mujoco.MjSpec, size: int) -> None:
+    for texture in spec.textures:
+        if texture.file:
+            image = _shrunk_image(asset_root() / KITCHEN_TEXTURES / texture.file, size)
+            if texture.type == mujoco.mjtTexture.mjTEXTURE_CUBE:
+                image = np.concatenate([image] * 6)  # as MuJoCo does with a single image
+            texture.file = ""
+            texture.height, texture.width, texture.nchannel = image.shape
+            texture.data = image.tobytes()
+
+
+@cache
+def _shrunk_image(path: Path, size: int) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BOX))
 
 
 def _use_simplified_meshes(spec: mujoco.MjSpec, faces: int) -> None:
