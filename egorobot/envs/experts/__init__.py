@@ -2,8 +2,8 @@
 
 from egorobot.envs.experts.base import Expert
 from egorobot.envs.experts.handles import GRASPS, HandleExpert
-from egorobot.envs.experts.knob import KnobExpert
 from egorobot.envs.experts.left_door import LeftDoorExpert
+from egorobot.envs.experts.pushes import PUSHES, PushExpert
 from egorobot.envs.simulation import KitchenSimulation
 from egorobot.errors import UserError
 
@@ -19,8 +19,8 @@ def make_expert(simulation: KitchenSimulation) -> Expert:
     name = simulation.task.name
     if name in GRASPS:
         return HandleExpert(simulation, GRASPS[name])
-    if name == "knob":
-        return KnobExpert(simulation)
+    if name in PUSHES:
+        return PushExpert(simulation, PUSHES[name])
     if name == "door":
         return LeftDoorExpert(simulation)
     raise UserError(f"no scripted expert for task '{name}'")

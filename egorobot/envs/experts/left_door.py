@@ -14,7 +14,7 @@ from egorobot.envs.experts.geometry import Vector, hand_rotation, ramp
 from egorobot.envs.experts.handles import Grasp, HandleExpert
 from egorobot.envs.simulation import KitchenSimulation
 
-GRASP = Grasp("hinge_site1", -0.04, 1.57, -0.3, 0.0, force=40.0, lead=0.3, stop=-0.6)
+GRASP = Grasp("hinge_site1", -0.06, 1.8, -0.3, 0.0, force=40.0, lead=0.3, stop=-0.6)
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ class Sweep:
 
 class LeftDoorExpert(HandleExpert):
     """Pulls the left door ajar by its handle, then pushes it open from inside."""
+
+    reach = 0.02  # the handle is far: it is taken nearer the fingertips
 
     def __init__(self, simulation: KitchenSimulation, grasp: Grasp = GRASP, sweep: Sweep = Sweep()) -> None:
         super().__init__(simulation, grasp)
