@@ -61,7 +61,7 @@ class NamedEncoder:
 
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return embeddings (B, D) of frames (B, T, H, W, 3), RGB."""
-        return self.encoder.embed(frames)  # type: ignore[no-any-return]
+        return self.encoder.embed(frames)
 
 
 def check_encoder(encoder: Any, where: str) -> NamedEncoder:

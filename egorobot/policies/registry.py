@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from egorobot.errors import UserError
-from egorobot.policies.encoder import Encoder, check_encoder
+from egorobot.policies.encoder import Encoder, NamedEncoder, check_encoder
 
 NO_ENCODER = "state"  # the policy reads the simulator's state: the upper bound
 END_TO_END = "end_to_end"  # the policy learns its own image network
@@ -48,7 +48,7 @@ def load_encoder(name: str, device: torch.device | None = None) -> Encoder:
     if name in (NO_ENCODER, END_TO_END):
         raise UserError(f"'{name}' is no encoder: it says what a policy reads instead of one")
     if name == SHIPPED:
-        return _load_egovideo(name, _shipped_folder(), device)
+        return _load_egovideo(name, shipped_folder(), device)
     if name in CONTROLS:
         from egorobot.policies import controls
 
@@ -58,7 +58,7 @@ def load_encoder(name: str, device: torch.device | None = None) -> Encoder:
         from egorobot.policies import library
 
         return library.timm_encoder(rest, device) if kind == "timm" else library.open_clip_encoder(rest, device)
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return load_folder(Path(name), device)
     if rest and kind.replace(".", "").isidentifier() and rest.isidentifier():
         return _call(kind, rest)
@@ -103,18 +103,18 @@ def load_folder(folder: Path, device: torch.device | None = None) -> Encoder:
     raise UserError(f"{path} has model_type {kind!r}: egovideo, timm or open_clip is needed")
 
 
-def _shipped_folder() -> Path:
+def shipped_folder() -> Path:
+    """Return the folder of the weights that ship with the package."""
     return Path(str(importlib.resources.files("egorobot.pretrain"))) / "weights" / SHIPPED
 
 
-def _load_egovideo(name: str, folder: Path, device: torch.device | None) -> Encoder:
+def _load_egovideo(name: str, folder: Path, device: torch.device | None) -> NamedEncoder:
     from egorobot.pretrain.model import EgoVideo
 
     encoder = EgoVideo.from_pretrained(folder)
     if device is not None or torch.cuda.is_available():
         encoder.to(device or torch.device("cuda"))
-    encoder.name = name
-    return encoder
+    return NamedEncoder(name, encoder)
 
 
 def _call(module: str, function: str) -> Encoder:
@@ -135,9 +135,7 @@ def _call(module: str, function: str) -> Encoder:
     finally:
         if added:
             sys.path.remove(here)
-    encoder = check_encoder(make(), where)
-    encoder.name = where
-    return encoder
+    return check_encoder(make(), where)
 
 
 def _unknown(name: str) -> UserError:

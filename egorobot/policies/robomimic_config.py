@@ -10,6 +10,7 @@ import torch
 from robomimic.algo import PolicyAlgo, algo_factory
 from robomimic.config import config_factory
 from robomimic.config.base_config import BaseConfig
+from robomimic.config.config import Config
 from robomimic.utils import obs_utils
 
 from egorobot.errors import UserError
@@ -66,7 +67,7 @@ def _set_observation(config: BaseConfig, policy: Mapping[str, Any], spec: Observ
     encoders.low_dim.update({"core_class": VectorCore.__name__, "core_kwargs": {"norm": policy["norm"]}, **signed})
     if spec.core is not None:
         kwargs = {**spec.core, "norm": policy["norm"], "augment": policy["augment"]}
-        encoders.frozen = {"core_class": FrozenEncoderCore.__name__, "core_kwargs": kwargs, **signed}
+        encoders.frozen = Config({"core_class": FrozenEncoderCore.__name__, "core_kwargs": kwargs, **signed})
     elif policy["augment"] == "crop" and spec.images:
         height, width = next(iter(spec.images.values()))[:2]
         encoders.rgb.obs_randomizer_class = "CropRandomizer"

@@ -1,0 +1,22 @@
+import numpy as np
+import torch
+
+from egorobot.policies.controls import random_vit
+
+
+def test_random_vit_is_the_same_each_time_and_leaves_the_generator_alone():
+    torch.manual_seed(3)
+    first = random_vit()
+    after = torch.rand(1)
+    torch.manual_seed(4)
+    assert random_vit().fingerprint == first.fingerprint
+    torch.manual_seed(3)
+    assert torch.rand(1) == after
+
+
+def test_random_vit_sees():
+    encoder = random_vit()
+    frames = np.random.default_rng(0).integers(0, 256, (2, 1, 64, 64, 3), dtype=np.uint8)
+    embeddings = encoder.embed(frames)
+    assert embeddings.shape == (2, encoder.dim) == (2, 192)
+    assert np.abs(embeddings[0] - embeddings[1]).max() > 1e-3
