@@ -116,8 +116,10 @@ class PushExpert(Expert):
         beside = offset - depth * forward
         ahead = float(beside @ turning)
         along = float(np.linalg.norm(beside - ahead * turning))
-        # Outside the strip next to the lever the fingers come back out before they go in.
+        # Outside the strip next to the lever, or with the lever wedged between them, the
+        # fingers come back out before they go in.
         stray = max(ahead - 0.012, -0.03 - ahead, 0.0) + max(along - push.tolerance, 0.0)
+        stray += 2.0 * max(self.finger_width - 0.025, 0.0)
         standoff = float(np.clip(BACK_OFF * stray, 0.0, push.standoff))
         pushing = ramp(depth, -0.035, -0.015) * ramp(stray, 0.015, 0.0)
         further = self._contact(max(joint - push.lead, push.stop))[0] - contact
