@@ -18,11 +18,11 @@ class Grasp:
         site: MuJoCo site at the middle of the bar.
         height: where the bar is taken, above its middle (m).
         yaw: heading of the fingers at joint position 0 (rad).
-        yaw_rate: change of the heading with the joint's position (rad / rad).
+        yaw_rate: change of the heading with the joint's position (rad / rad; rad / m for a slide).
         pitch: of the fingers above the horizontal (rad).
         force: along the bar's path while it is held (N).
-        lead: how far ahead of the joint the hand aims (rad).
-        stop: joint position at which the hand stops (rad).
+        lead: how far ahead of the joint the hand aims (rad, m).
+        stop: joint position at which the hand stops (rad, m).
         orientation_cost: weight of the hand's orientation against its position.
     """
 
@@ -49,7 +49,7 @@ TOLERANCE, BACK_OFF, STANDOFF = 0.015, 2.5, 0.10
 
 
 class HandleExpert(Expert):
-    """Takes the bar of a hinged door between the fingers and pulls the door open."""
+    """Takes the bar of a hinged or sliding door between the fingers and pulls the door open."""
 
     def __init__(self, simulation: KitchenSimulation, grasp: Grasp) -> None:
         super().__init__(simulation)

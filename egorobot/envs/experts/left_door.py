@@ -1,7 +1,8 @@
 """The expert of the left door: its handle swings out of reach, so it is pushed from inside.
 
 It pulls the handle until the door stands ajar, lets go, goes round the door's edge and
-sweeps its inner face.
+drags it along with the fingertips hooked behind it. Going further in would not do: the
+palm is wider than the gap between the edge and the right door's handle.
 """
 
 from dataclasses import dataclass
@@ -22,57 +23,38 @@ class Sweep:
     """The way round the door's edge, in the door's frame: x from the hinge, y into the cabinet (m).
 
     Attributes:
-        ajar: joint position at which the handle is let go (rad).
-        front_x, front_y, front_yaw: place before the door, clear of its bar, and the hand's heading (rad).
-        edge_x, edge_y, edge_yaw: beside the door's edge.
-        behind_x, behind_y, behind_yaw: behind the edge.
-        push_x, push_y, push_yaw: on the inner face.
-        yaw_rate: change of the last heading with the joint's position (rad / rad).
+        way: corners x, y (m) and the hand's heading there (rad): before the door and clear
+            of its bar, beside its edge, behind the edge, and where the fingers hook it.
+        yaw_rate: change of the heading with the joint's position, from `ajar` on (rad / rad).
         height: of the hand above the door's middle (m).
-        pitch: of the fingers above the horizontal (rad).
         look_ahead: how far along the way the hand aims (m).
+        ajar: joint position at which the handle is let go (rad).
+        margin: how much further shut the door may fall before the handle is taken again (rad).
         lead: how far ahead of the door the hand aims (rad).
-        force: on the inner face (N).
-        stop: joint position at which the door stays (rad).
+        force: on the edge (N).
+        stop: joint position at which the hand stops (rad).
         orientation_cost: weight of the hand's orientation against its position.
     """
 
-    ajar: float = -0.5
-    front_x: float = 0.4
-    front_y: float = -0.19
-    front_yaw: float = 1.7
-    edge_x: float = 0.47
-    edge_y: float = -0.07
-    edge_yaw: float = 1.7
-    behind_x: float = 0.45
-    behind_y: float = 0.03
-    behind_yaw: float = 2.1
-    push_x: float = 0.37
-    push_y: float = 0.045
-    push_yaw: float = 2.3
+    way: tuple[tuple[float, float, float], ...] = (
+        (0.40, -0.19, 1.7),
+        (0.47, -0.07, 1.7),
+        (0.45, 0.03, 2.1),
+        (0.37, 0.045, 2.3),
+    )
     yaw_rate: float = -0.4
     height: float = -0.06
-    pitch: float = 0.0
     look_ahead: float = 0.08
+    ajar: float = -0.5
+    margin: float = 0.08
     lead: float = 0.3
     force: float = 50.0
     stop: float = -1.3
     orientation_cost: float = 0.02
 
-    def waypoints(self) -> NDArray[np.float64]:
-        """Return the way as rows of x, y (m) and heading (rad), (4, 3)."""
-        return np.array(
-            [
-                [self.front_x, self.front_y, self.front_yaw],
-                [self.edge_x, self.edge_y, self.edge_yaw],
-                [self.behind_x, self.behind_y, self.behind_yaw],
-                [self.push_x, self.push_y, self.push_yaw],
-            ]
-        )
-
 
 class LeftDoorExpert(HandleExpert):
-    """Pulls the left door ajar by its handle, then pushes it open from inside."""
+    """Pulls the left door ajar by its handle, then drags it open by its edge."""
 
     reach = 0.02  # the handle is far: it is taken nearer the fingertips
 
@@ -85,10 +67,11 @@ class LeftDoorExpert(HandleExpert):
         """Return the handle's pose while the door is shut, else a pose on the way round its edge."""
         joint = self.simulation.joint_position
         x, y, _ = self._door_frame(self.hand_position)
-        # Closing in on the bar and leaving it are told apart by the door's position, with a
-        # margin that an open hand brings; past the edge the handle no longer matters.
-        ajar = self.sweep.ajar + (0.0 if self.gripped() > 0.5 else 0.08)
-        if joint > ajar and not (joint < -0.2 and x > 0.42 and y > -0.2):
+        # Coming to the bar and leaving it are told apart by how far the door is open, with a
+        # margin once the fingers are off; past the edge the handle no longer matters.
+        shut = joint > self.sweep.ajar + (0.0 if self.gripped() > 0.5 else self.sweep.margin)
+        past_edge = joint < -0.2 and x > 0.42 and y > -0.2
+        if shut and not past_edge:
             return self.handle_target()
         aside, depth = self.grasp_offset()
         if aside < 0.06 and depth > -0.06:
@@ -107,16 +90,15 @@ class LeftDoorExpert(HandleExpert):
 
     def _sweep_target(self, fingers: float) -> Target:
         sweep, joint = self.sweep, self.simulation.joint_position
-        x, y, yaw = look_ahead(sweep.waypoints(), self._door_frame(self.hand_position)[:2], sweep.look_ahead)
-        local = np.array([x, y, sweep.height])
-        at = self._door_frame(self.hand_position)
-        contact = np.array([sweep.push_x, sweep.push_y])
-        pushing = ramp(float(np.linalg.norm(at[:2] - contact)), 0.08, 0.03)
+        corners = np.array(sweep.way)
+        at = self._door_frame(self.hand_position)[:2]
+        x, y, yaw = look_ahead(corners, at, sweep.look_ahead)
+        pushing = ramp(float(np.linalg.norm(at - corners[-1, :2])), 0.08, 0.03)
         way = float(np.clip(sweep.stop - joint, -sweep.lead, sweep.lead))
-        point = self._moved(self._world(local), pushing * way)
+        point = self._moved(self._world(np.array([x, y, sweep.height])), pushing * way)
         return Target(
             position=point,
-            rotation=hand_rotation(yaw + sweep.yaw_rate * (joint - sweep.ajar), sweep.pitch),
+            rotation=hand_rotation(yaw + sweep.yaw_rate * (joint - sweep.ajar)),
             force=pushing * sweep.force * way / sweep.lead * self._tangent(point),
             fingers=fingers,
             orientation_cost=sweep.orientation_cost,
