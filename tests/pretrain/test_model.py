@@ -240,7 +240,7 @@ def test_nano_is_small() -> None:
     "change", [{"image_size": 30}, {"heads": 3}, {"pooling": "none"}, {"num_slow": 0}, {"adapter_window": 2}]
 )
 def test_sizes_that_do_not_fit_are_refused(config: EgoVideoConfig, change: dict[str, object]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"must|whole number|unknown"):
         replace(config, **change)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from egorobot.pretrain.hands.pose import Vector, unit
 
 ROBOT_VIEWS = (np.array([-1.4, -1.0, 1.8]), np.array([1.3, -0.7, 3.4]))  # left_cap2, right_cap2
-LEFT_WALL = -1.38  # x from which a view is free, with the desk at rest, m
+LEFT_WALL = -1.48  # x from which a view is not all wall, with the desk at rest, m
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class Track:
         contact: whether it holds it, (F,).
         hand_in_camera: the hand's position in the camera's axes at the last frame, right,
             up and backward, (F, 3) in m.
+        hidden: whether something stands before the handle at the last frame.
         opening: how far open the fixture is, from 0 to 1, (F,); empty for the kettle.
         others: other things in view at the last frame.
     """
@@ -45,6 +46,7 @@ class Track:
     handle: NDArray[np.float64]
     contact: NDArray[np.bool_]
     hand_in_camera: NDArray[np.float64]
+    hidden: bool
     opening: NDArray[np.float64]
     others: list[SeenObject] = field(default_factory=list)
 

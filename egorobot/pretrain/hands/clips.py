@@ -16,6 +16,7 @@ from egorobot.pretrain.hands.pose import POSTURES, HandPose, Vector
 from egorobot.pretrain.hands.scene import HEAD_CAMERA, PRESET, SIDES, HandKitchen
 
 MAX_TRIES = 20  # to draw a clip whose hand is in view
+HANDLE_REACH = 0.3  # m before a handle within which it is its own door or the hand that is seen
 
 # Counted up when clips of the same options come out differently; part of the cache's key.
 VERSION = 1
@@ -137,12 +138,13 @@ class ClipRenderer:
             share = np.array([motion.progress(self._time(i)) for i in range(options.num_frames)])
             opening = ((1 - share) * motion.begin[0] + share * motion.end[0]) / motion.fixture.opened
         return Track(
-            hand=np.array([_project(point, *view, path.fovy) for point, view in zip(hands, views, strict=True)]),
-            handle=np.array([_project(point, *view, path.fovy) for point, view in zip(handles, views, strict=True)]),
+            hand=np.array([project(point, *view, path.fovy) for point, view in zip(hands, views, strict=True)]),
+            handle=np.array([project(point, *view, path.fovy) for point, view in zip(handles, views, strict=True)]),
             contact=np.array(contact),
             hand_in_camera=(np.array(hands) - position) @ rotation,
+            hidden=self.kitchen.is_hidden(handles[-1], position, HANDLE_REACH),
             opening=opening,
-            others=self._others(motion, lambda point: _project(point, position, rotation, path.fovy)),
+            others=self._others(motion, lambda point: project(point, position, rotation, path.fovy)),
         )
 
     def _others(self, motion: Motion, project: Any) -> list[SeenObject]:
@@ -165,7 +167,7 @@ class _Scenario:
     path: HeadPath
 
 
-def _project(point: Vector, position: Vector, rotation: NDArray[np.float64], fovy: float) -> Vector:
+def project(point: Vector, position: Vector, rotation: NDArray[np.float64], fovy: float) -> Vector:
     """Return where `point` (m) is in a square image: from left and from top, in [0, 1] when in view."""
     right, up, back = (point - position) @ rotation
     reach = max(-back, 1e-3) * np.tan(np.radians(fovy) / 2)
@@ -177,5 +179,9 @@ def _inside(place: Vector) -> bool:
 
 
 def _is_in_view(track: Track) -> bool:
-    """Return whether the handle is in view at the end, and the hand in most frames."""
-    return _inside(track.handle[-1]) and sum(_inside(place) for place in track.hand) > len(track.hand) / 2
+    """Return whether the handle is in view at the end, nothing before it, and the hand in most frames."""
+    return (
+        not track.hidden
+        and _inside(track.handle[-1])
+        and sum(_inside(place) for place in track.hand) > len(track.hand) / 2
+    )

@@ -71,6 +71,13 @@ class HandKitchen:
         mujoco.mju_mat2Quat(self.model.cam_quat[self._camera], rotation.ravel())
         self.model.cam_fovy[self._camera] = fovy
 
+    def is_hidden(self, end: NDArray[np.float64], start: NDArray[np.float64], reach: float) -> bool:
+        """Return whether something stands between `start` and `end`, farther than `reach` (m) from the latter."""
+        hit = np.zeros(1, np.int32)
+        way = end - start
+        share = mujoco.mj_ray(self.model, self.data, start, way, None, 1, -1, hit)  # -1 for nothing
+        return bool(0 <= share < 1 - reach / np.linalg.norm(way))
+
     def forward(self) -> None:
         """Bring the positions of bodies, sites and cameras up to date, coupled joints included."""
         self._follow_couplings()

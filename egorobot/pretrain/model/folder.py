@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from egorobot.errors import UserError
@@ -26,7 +26,7 @@ def write_folder(folder: str | Path, config: EgoVideoConfig, weights: dict[str, 
     """Write a model into `folder`: the weights first, so that a `config.json` has its weights beside it."""
     folder = Path(folder)
     with atomic_path(folder / WEIGHTS_FILE) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, temporary)
+        temporary.write_bytes(save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}))
     write_text(folder / CONFIG_FILE, config_json(config))
 
 

@@ -99,7 +99,7 @@ class MotionAdapter(nn.Module):
         self.down = nn.Linear(width, hidden)
         pad = window // 2
         self.mix = nn.Conv3d(hidden, hidden, (3, window, window), padding=(1, pad, pad), groups=hidden)
-        self.point = nn.Conv3d(hidden, hidden, 1)
+        self.point = nn.Linear(hidden, hidden)  # a 1x1 convolution
         self.up = nn.Linear(hidden, width)
         self.scale = nn.Parameter(torch.ones(()))
         nn.init.zeros_(self.up.weight)
@@ -110,7 +110,7 @@ class MotionAdapter(nn.Module):
         first, patches = tokens[:, :1], tokens[:, 1:]
         hidden = F.gelu(self.down(patches))
         volume = hidden.transpose(1, 2).unflatten(2, grid)  # (B, hidden, T, h, w)
-        mixed = self.point(self.mix(volume)).flatten(2).transpose(1, 2)
+        mixed = self.point(self.mix(volume).flatten(2).transpose(1, 2))
         return torch.cat([first, patches + self.scale * self.up(hidden + mixed)], dim=1)
 
 
