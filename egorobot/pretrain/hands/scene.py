@@ -89,14 +89,17 @@ class HandKitchen:
         return int(self.model.body(f"{side}/{MOUNT}").mocapid[0])
 
     def _follow_couplings(self) -> None:
-        """Move what moves with something else: a burner with its knob, the lamp with its switch."""
+        """Move what moves with something else: a burner with its knob, the lamp with its switch.
+
+        In the model these are equalities, leader = offset + slope * follower.
+        """
         model = self.model
-        for kind, follower, leader, data in zip(
+        for kind, leader, follower, (offset, slope, *_) in zip(
             model.eq_type, model.eq_obj1id, model.eq_obj2id, model.eq_data, strict=True
         ):
-            if kind == mujoco.mjtEq.mjEQ_JOINT and leader >= 0:
+            if kind == mujoco.mjtEq.mjEQ_JOINT and follower >= 0:
                 position = self.data.qpos[model.jnt_qposadr[leader]]
-                self.data.qpos[model.jnt_qposadr[follower]] = np.polyval(data[4::-1], position)
+                self.data.qpos[model.jnt_qposadr[follower]] = (position - offset) / slope
 
 
 def _spec() -> mujoco.MjSpec:
