@@ -1,5 +1,6 @@
 """Checkpoints: writing them as robomimic does, and acting from them for many episodes at once."""
 
+import contextlib
 import copy
 import io
 import pickle
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from robomimic.algo import PolicyAlgo
 from robomimic.config.base_config import BaseConfig
+from robomimic.utils import tensor_utils
 from robomimic.utils.file_utils import config_from_checkpoint
 
 from egorobot.envs.demonstrations import DemoInfo
@@ -22,6 +24,7 @@ from egorobot.policies.core import FrozenEncoderCore, cores, to_embedding_axes
 from egorobot.policies.image_encoder import default_device
 from egorobot.policies.observations import EncoderInfo, ObservationSpec, policy_env_kwargs
 from egorobot.policies.robomimic_config import ALGO, make_algo
+from egorobot.policies.seeding import torch_seed
 
 SCHEMA = 1
 ENTRIES = ("model", "config", "algo_name", "env_metadata", "shape_metadata", "egorobot")
@@ -94,8 +97,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 class _Row:
     """What the policy remembers of one episode."""
 
+    step: int = 0
     rnn_state: Any = None
-    rnn_steps: int = 0
     context: list[dict[str, torch.Tensor]] = field(default_factory=list)
 
 
@@ -104,7 +107,8 @@ class Policy:
 
     What it does in one episode is the same, to the last bit, whatever others run beside
     it, and the same as robomimic's own `RolloutPolicy` does: frames are embedded in
-    batches of one size, and robomimic's network is asked row by row.
+    batches of one size, and robomimic's network is asked row by row, with gradients enabled
+    as robomimic does (PyTorch's kernels for inference round differently).
 
     Attributes:
         encoder: what it sees through.
@@ -112,6 +116,7 @@ class Policy:
         env_name: Gymnasium id of its environment.
         env_kwargs: arguments of `gymnasium.make` for an environment that shows `obs_keys`.
         render_fingerprint: of the images that it was trained on.
+        horizon: control steps of an episode.
         description: what else the checkpoint says of its training.
     """
 
@@ -125,6 +130,7 @@ class Policy:
         self._cores = {k: c for k, c in cores(self._algo.nets) if isinstance(c, FrozenEncoderCore)}
         self._pixels = tuple(config.observation.modalities.obs.rgb)
         self._context = int(config.train.frame_stack) if config.algo.transformer.enabled else 0
+        self._draws = bool(config.algo.gmm.enabled or config.algo.gaussian.enabled or config.algo.vae.enabled)
         self._recurrent = bool(config.algo.rnn.enabled)
         self._rows: dict[int, _Row] = {}
         self.encoder = EncoderInfo(**checkpoint["egorobot"]["encoder"])
@@ -132,6 +138,7 @@ class Policy:
         self.env_name: str = checkpoint["env_metadata"]["env_name"]
         self.env_kwargs: dict[str, Any] = dict(checkpoint["env_metadata"]["env_kwargs"])
         self.render_fingerprint: str = checkpoint["env_metadata"]["render_fingerprint"]
+        self.horizon = int(config.experiment.rollout.horizon)
         self.description: dict[str, Any] = dict(checkpoint["egorobot"])
 
     def start_episode(self, rows: Sequence[int] | None = None) -> None:
@@ -139,7 +146,6 @@ class Policy:
         for row in list(self._rows) if rows is None else rows:
             self._rows.pop(row, None)
 
-    @torch.inference_mode()
     def act(self, observations: Mapping[str, NDArray[Any]], rows: Sequence[int] | None = None) -> NDArray[np.float32]:
         """Return the actions of several episodes.
 
@@ -159,7 +165,7 @@ class Policy:
         count = len(next(iter(features.values())))
         numbers = range(count) if rows is None else rows
         actions = [
-            self._act_in_row(self._rows.setdefault(number, _Row()), {k: f[i : i + 1] for k, f in features.items()})
+            self._act_in_row(self._rows.setdefault(number, _Row()), {k: f[i][None] for k, f in features.items()})
             for i, number in zip(range(count), numbers, strict=True)
         ]
         return np.clip(np.concatenate(actions), -1.0, 1.0)
@@ -182,11 +188,14 @@ class Policy:
             row.context = [*earlier[1:], observation]
             observation = {k: torch.stack([o[k] for o in row.context], dim=1) for k in observation}
         if self._recurrent:
-            self._algo._rnn_hidden_state, self._algo._rnn_counter = row.rnn_state, row.rnn_steps
-        action = self._algo.get_action(observation)
+            self._algo._rnn_hidden_state, self._algo._rnn_counter = row.rnn_state, row.step
+        # A mixture is drawn from: by the step of the episode, so that a draw is the same each time.
+        with torch_seed(row.step) if self._draws else contextlib.nullcontext():
+            action = self._algo.get_action(observation)
+        row.step += 1
         if self._recurrent:
-            row.rnn_state, row.rnn_steps = self._algo._rnn_hidden_state, self._algo._rnn_counter
-        return action.float().cpu().numpy()
+            row.rnn_state = tensor_utils.detach(self._algo._rnn_hidden_state)
+        return action.detach().float().cpu().numpy()
 
 
 def load_policy(path: str | Path, device: torch.device | None = None) -> Policy:

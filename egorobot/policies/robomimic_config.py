@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -90,6 +91,7 @@ def make_algo(config: BaseConfig, shapes: Mapping[str, Any], action_dim: int, de
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what robomimic prints about itself from standard output."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    """Keep what robomimic prints about itself, and warnings about its code, from the user."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
         yield

@@ -1,7 +1,6 @@
 """robomimic's behaviour cloning, one gradient step at a time."""
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,26 +15,6 @@ from egorobot.policies.sampling import BatchOrder, windows
 from egorobot.policies.training_data import TrainingData
 
 STATISTICS_ROWS = 256  # rows embedded for mean and std where there is no cache of them all
-
-
-@contextlib.contextmanager
-def torch_seed(seed: int) -> Iterator[None]:
-    """Seed torch's generators within; outside they are as they were."""
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextlib.contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Let torch compute with `count` threads within."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Trainer:

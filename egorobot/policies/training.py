@@ -20,7 +20,8 @@ from egorobot.policies.checkpoint import save_checkpoint
 from egorobot.policies.image_encoder import default_device
 from egorobot.policies.observations import EncoderInfo, choose_encoder, describe_encoder, observation_spec
 from egorobot.policies.robomimic_config import robomimic_config
-from egorobot.policies.trainer import Trainer, torch_seed, torch_threads
+from egorobot.policies.seeding import torch_seed, torch_threads
+from egorobot.policies.trainer import Trainer
 from egorobot.policies.training_data import load_training_data
 
 DEFAULT_CACHE_DIR = "data/embeddings"
@@ -89,7 +90,7 @@ def train_policy(
     encoder = choose_encoder(encoder_name, options)
     described = describe_encoder(encoder_name, encoder)
     spec = observation_spec(info, encoder_name, encoder)
-    cached = options["augment"] is None
+    cached = uses_cache(options)
     if encoder is not None and not cached:
         print(f"policy.augment={options['augment']}: images are encoded anew at every step, without the cache")
     data = load_training_data(info, num_demos, spec, encoder, cache_dir, cached, progress)
@@ -150,6 +151,11 @@ def _run(
     return checkpoints, loss
 
 
+def uses_cache(options: Mapping[str, Any]) -> bool:
+    """Return whether images can be embedded once and for all."""
+    return options["augment"] is None and not options["end_to_end"]
+
+
 def check_options(policy: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     """Return a preset as plain containers, checked.
 
@@ -160,6 +166,8 @@ def check_options(policy: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     assert isinstance(options, dict)
     if options["steps"] < 1 or options["batch_size"] < 1:
         raise UserError(f"policy.steps={options['steps']}, policy.batch_size={options['batch_size']}: at least 1 each")
+    if options["learning_rate"] <= 0:
+        raise UserError(f"policy.learning_rate={options['learning_rate']}: above 0 is needed")
     for key, choices in {"augment": (None, "crop"), "schedule": ("cosine", "constant")}.items():
         if options[key] not in choices:
             raise UserError(f"unknown policy.{key} '{options[key]}': choose {' or '.join(str(c) for c in choices)}")

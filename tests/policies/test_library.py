@@ -95,7 +95,7 @@ def _refuse(*_):
     ],
 )
 def test_unknown_models_are_met_with_close_ones(name, close):
-    with pytest.raises(UserError, match="unknown (timm|open_clip) model") as caught:
+    with pytest.raises(UserError, match=r"unknown (timm|open_clip) model") as caught:
         load_encoder(name)
     assert close in str(caught.value)
 

@@ -8,7 +8,7 @@ from robomimic.config import config_factory
 from egorobot.errors import UserError
 from egorobot.policies.observations import ObservationSpec
 from egorobot.policies.robomimic_config import make_algo, robomimic_config
-from egorobot.policies.trainer import torch_seed
+from egorobot.policies.seeding import torch_seed
 
 SPEC = ObservationSpec({"proprio": 9, "state": 24}, {})
 CORE = {"encoder": "blank", "folder": None, "fingerprint": "blank", "dim": 1}
@@ -55,11 +55,11 @@ def test_options_go_to_robomimic(preset):
 
 @pytest.mark.parametrize("algo", [{"actor_layers": [2]}, {"gmm": {"modes": 3}}])
 def test_options_that_robomimic_does_not_have(algo, preset):
-    with pytest.raises(UserError, match="policy.algo is not what robomimic"):
+    with pytest.raises(UserError, match=r"policy\.algo is not what robomimic"):
         robomimic_config(preset("bc_mlp", algo=algo), SPEC, 0, 100)
 
 
 def test_an_unknown_norm(preset):
     config = robomimic_config(preset("bc_mlp", norm="whiten"), SPEC, 0, 100)
-    with pytest.raises(UserError, match="policy.norm 'whiten'"):
+    with pytest.raises(UserError, match=r"policy\.norm 'whiten'"):
         make_algo(config, SPEC.shapes(), 9, torch.device("cpu"))
