@@ -40,7 +40,7 @@ def options_from(config: DictConfig) -> PretrainOptions:
     try:
         options = PretrainOptions(
             size=values["size"],
-            model=values["model"],
+            model={key: value for key, value in values["model"].items() if value is not None},
             clips=ClipOptions(
                 image_size=corpus["image_size"],
                 robot_views=corpus["robot_views"],

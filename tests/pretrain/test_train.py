@@ -37,7 +37,7 @@ OPTIONS = PretrainOptions(
     learning_rate=3e-3,
 )
 COMMAND_OPTIONS = [
-    *(f"model.{key}={value}" for key, value in TINY_MODEL.items()),
+    *(f"++model.{key}={value}" for key, value in TINY_MODEL.items()),
     "corpus.image_size=32", "num_clips=40", "valid_share=0.2", "steps=6", "batch_size=8", "learning_rate=0.003",
     "num_workers=1",
 ]  # fmt: skip
@@ -153,7 +153,7 @@ def test_learning_rate_rises_and_falls() -> None:
 
 
 @pytest.mark.parametrize(
-    "override", ["size=giant", "num_clips=0", "num_clips=3", "batch_size=1", "model.width=31", "+model.colour=1"]
+    "override", ["size=giant", "num_clips=0", "num_clips=3", "batch_size=1", "+model.width=31", "+model.colour=1"]
 )
 def test_options_that_do_not_fit_are_one_line(override: str) -> None:
     config = load_config("pretrain", [override])
