@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # torch is imported by what needs it: workers import this mod
 
 RENDER_SIZE = 224  # pixels
 SAMPLE_INTERVAL = 0.1  # s between two looks at memory
+PRETRAIN_STEPS = 20  # of a pre-training whose memory is measured
 FEW_STEPS = 1000  # gradient steps where only memory matters, or how fast a policy acts
 
 
@@ -105,7 +106,7 @@ def compare_training(dataset: Path, config: DictConfig, cache_dir: Path) -> Comp
     """Compare gradient steps on cached embeddings with steps that encode their batch anew."""
     import torch
 
-    from egorobot.policies.trainer import torch_seed, torch_threads
+    from egorobot.policies.seeding import torch_seed, torch_threads
 
     rates = {}
     for cached in (True, False):
@@ -216,7 +217,10 @@ def measure_memory(config: DictConfig, folder: Path) -> list[PeakMemory]:
         f"encoder={config.encoder}", f"num_demos={config.num_demos}", f"policy.steps={FEW_STEPS}",
         f"episodes={config.episodes}", f"data_dir={folder}", f"run_dir={folder / 'run'}",
     ]  # fmt: skip
-    pretrain = ["pretrain", f"num_clips={config.num_clips}", f"out={folder / 'encoder'}"]
+    pretrain = [
+        "pretrain", f"num_clips={config.num_clips}", f"steps={PRETRAIN_STEPS}", f"data_dir={folder}",
+        f"out={folder / 'encoder'}",
+    ]  # fmt: skip
     return [
         PeakMemory(f"train_bc with {config.num_demos} demonstrations", peak_memory([*egorobot, *train])),
         PeakMemory(f"pretrain with {config.num_clips} clips", peak_memory([*egorobot, *pretrain])),
