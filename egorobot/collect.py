@@ -8,7 +8,9 @@ A file that is there already is extended; a run that was killed goes on from whe
 """
 
 import fcntl
+import json
 import os
+import signal
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -123,7 +125,7 @@ def _open_existing(path: Path, source: DemoSource) -> DemoInfo:
 def _extend(path: Path, source: DemoSource, existing: DemoInfo | None, num_demos: int, num_workers: int) -> None:
     """Try seeds in order until there are `num_demos` demonstrations, then write the file."""
     env_args = existing.env_args if existing else source.env_args(__version__)
-    folder = path.with_name(f".{path.stem}.parts-{digest(repr(source), env_args['render_fingerprint'])}")
+    folder = path.with_name(f".{path.stem}.parts-{digest(json.dumps(env_args))}")
     folder.mkdir(exist_ok=True)
     have = existing.num_demos if existing else 0
     indices: list[int] = []
@@ -192,6 +194,7 @@ _worker: tuple[DemoMaker, Path]
 def _start_worker(source: DemoSource, folder: Path) -> None:
     global _worker
     exit_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _worker = DemoMaker(source), folder
 
 

@@ -1,7 +1,9 @@
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -141,3 +143,15 @@ def test_seeds_of_demonstrations_never_meet(demonstrations):
     info = open_demonstrations(demonstrations)
     assert all(first_demo_seed(0) <= seed < first_demo_seed(1) for seed in info.seeds)
     assert Collection(info, 3).tries >= 3
+
+
+def test_waits_for_another_process_in_the_same_folder(demonstrations):
+    handle = os.open(demonstrations.parent, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    thread = threading.Thread(target=collect, kwargs=SETTINGS | {"out": demonstrations})
+    thread.start()
+    thread.join(0.5)
+    assert thread.is_alive()
+    os.close(handle)
+    thread.join(60)
+    assert not thread.is_alive()

@@ -150,4 +150,7 @@ def join_parts(
         for key, members in masks.items():
             file.create_dataset(f"mask/{key}", data=np.array(members, dtype="S"), shape=(len(members),))
     os.replace(path, out)
-    shutil.rmtree(folder)
+    # Those of an abandoned run with other settings, too: the file settles what is kept here.
+    for parts in out.parent.iterdir():
+        if parts.name.startswith(f".{out.stem}.parts-"):
+            shutil.rmtree(parts)
