@@ -132,7 +132,7 @@ def open_demonstrations(
     if info.num_demos < num_demos:
         raise UserError(
             f"{info.path} holds {info.num_demos} demonstrations, fewer than {num_demos}: "
-            f"python -m egorobot.collect task={info.task} num_demos={num_demos} extends it"
+            f"egorobot.collect with its settings, num_demos={num_demos} and out={info.path} extends it"
         )
     if task is not None and info.task != get_task(task).name:
         raise UserError(f"{info.path} holds demonstrations of '{info.task}', not '{task}': choose another file")
@@ -145,7 +145,7 @@ def open_demonstrations(
     if info.render_fingerprint != here:
         raise UserError(
             f"{info.path} was drawn unlike images are drawn here (render fingerprint {info.render_fingerprint}, "
-            f"here {here}): another OpenGL driver or MuJoCo; collect anew on this machine"
+            f"here {here}): another OpenGL driver, MuJoCo or egorobot; move it away and collect anew on this machine"
         )
     return info
 
