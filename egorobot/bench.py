@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # torch is imported by what needs it: workers import this mod
     from egorobot.policies.trainer import Trainer
 
 RENDER_SIZE = 224  # pixels
-SAMPLE_INTERVAL = 0.1  # s between two looks at memory
+SAMPLE_INTERVAL = 0.25  # s between two looks at memory
 PRETRAIN_STEPS = 20  # of a pre-training whose memory is measured
 FEW_STEPS = 1000  # gradient steps where only memory matters, or how fast a policy acts
 
