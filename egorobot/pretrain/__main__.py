@@ -7,10 +7,26 @@ Renders the clips once, trains, prints how well held-out clips and captions find
 folder that `encoder=` takes. A run that was killed goes on from where it was.
 """
 
+from pathlib import Path
+from typing import Any
+
 from omegaconf import DictConfig
 
-from egorobot.cli import command
+from egorobot.cli import command, load_config
 from egorobot.pretrain.run import run
+
+
+def pretrain(out: str | Path, **options: Any) -> Path:
+    """Do what `python -m egorobot.pretrain out=... name=value ...` does, and return the encoder folder.
+
+    Args:
+        out: encoder folder; a finished one with the same options is kept.
+        options: options of the command, by name.
+
+    Raises:
+        UserError: an option does not fit, or `out` holds something else.
+    """
+    return run(load_config("pretrain", [f"out={out}", *(f"{name}={value}" for name, value in options.items())]))
 
 
 @command("pretrain")
