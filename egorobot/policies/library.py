@@ -3,8 +3,7 @@
 Pretrained weights come through the libraries' own downloads into their own caches.
 """
 
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,19 +19,12 @@ from torch import nn
 from egorobot.errors import UserError
 from egorobot.files import atomic_path, write_json
 from egorobot.policies.image_encoder import ImageEncoder
+from egorobot.policies.registry import CONFIG_FILE, OPEN_CLIP_CONFIG_FILE, unknown
 from egorobot.policies.transforms import open_clip_transform, timm_transform
 
-CONFIG_FILE = "config.json"
-OPEN_CLIP_CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "model.safetensors"
 
 T = TypeVar("T")
-
-
-def unknown(kind: str, name: str, names: Sequence[str], hint: str) -> UserError:
-    """Return the error for a `name` that is none of `names`, with the closest of them."""
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    return UserError(f"unknown {kind} '{name}': " + (f"did you mean {', '.join(close)}?" if close else hint))
 
 
 def timm_encoder(name: str, device: torch.device | None = None) -> ImageEncoder:
@@ -88,7 +80,22 @@ def from_open_clip(name: str, model: Any, device: torch.device | None = None) ->
     return ImageEncoder(name, model.visual, transform, device)
 
 
-def load_timm_folder(folder: Path, device: torch.device | None = None) -> ImageEncoder:
+def hub_folder(name: str) -> Path:
+    """Return a folder with the encoder of that name on the Hugging Face Hub, downloaded if need be.
+
+    Args:
+        name: `hf-hub:<organisation>/<model>`.
+
+    Raises:
+        UserError: there is none, or it cannot be had.
+    """
+    from huggingface_hub import snapshot_download
+
+    repository = name.partition(":")[2]
+    return Path(_fetch(name, lambda: snapshot_download(repository, allow_patterns=["*.json", "*.safetensors"])))
+
+
+def load_timm_folder(name: str, folder: Path, device: torch.device | None = None) -> ImageEncoder:
     """Return the encoder in a folder of timm's own format (`config.json`, `model.safetensors`).
 
     Raises:
@@ -96,17 +103,17 @@ def load_timm_folder(folder: Path, device: torch.device | None = None) -> ImageE
     """
     source = f"local-dir:{folder}"
     model = _read(folder, lambda: timm.create_model(source, pretrained=True, num_classes=0))
-    return from_timm(str(folder), model, device)
+    return from_timm(name, model, device)
 
 
-def load_open_clip_folder(folder: Path, device: torch.device | None = None) -> ImageEncoder:
+def load_open_clip_folder(name: str, folder: Path, device: torch.device | None = None) -> ImageEncoder:
     """Return the encoder in a folder of open_clip's own format (`open_clip_config.json`, weights).
 
     Raises:
         UserError: the folder is damaged.
     """
     model = _read(folder, lambda: open_clip.create_model(f"local-dir:{folder}", require_pretrained=True))
-    return from_open_clip(str(folder), model, device)
+    return from_open_clip(name, model, device)
 
 
 def save_timm_folder(model: nn.Module, folder: str | Path) -> None:

@@ -1,15 +1,21 @@
 """From the name of an encoder to the encoder."""
 
+import difflib
 import importlib
 import importlib.resources
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from egorobot.errors import UserError
 from egorobot.policies.encoder import Encoder, NamedEncoder, check_encoder
+
+CONFIG_FILE = "config.json"
+OPEN_CLIP_CONFIG_FILE = "open_clip_config.json"
 
 NO_ENCODER = "state"  # the policy reads the simulator's state: the upper bound
 END_TO_END = "end_to_end"  # the policy learns its own image network
@@ -17,7 +23,7 @@ CONTROLS = ("random_vit", "blank")
 SHIPPED = "egovideo_nano"
 NAMES = (SHIPPED, *CONTROLS, NO_ENCODER)
 FORMS = (
-    f"{', '.join(NAMES)}, timm:<model>, open_clip:<model>/<tag>, a folder, or module:function "
+    f"{', '.join(NAMES)}, timm:<model>, open_clip:<model>/<tag>, a folder, hf-hub:<name>, or module:function "
     "for an encoder of your own"
 )
 
@@ -33,6 +39,7 @@ def load_encoder(name: str, device: torch.device | None = None) -> Encoder:
             - `open_clip:<model>/<tag>`: `open_clip:ViT-B-16/openai`;
             - a folder with `config.json` and `model.safetensors`: one of
               `egorobot.pretrain`, of timm or of open_clip;
+            - `hf-hub:<organisation>/<model>`: such a folder on the Hugging Face Hub;
             - `module:function`: what calling the function returns, if it is an `Encoder`;
             - `random_vit`: a small vision transformer with random weights;
             - `blank`: sees nothing.
@@ -54,15 +61,29 @@ def load_encoder(name: str, device: torch.device | None = None) -> Encoder:
 
         return controls.random_vit(device) if name == "random_vit" else controls.BlankEncoder()
     kind, _, rest = name.partition(":")
-    if kind in ("timm", "open_clip") and rest:
-        from egorobot.policies import library
-
-        return library.timm_encoder(rest, device) if kind == "timm" else library.open_clip_encoder(rest, device)
+    if kind in ("timm", "open_clip", "hf-hub") and rest:
+        return _load_from_library(name, kind, rest, device)
     if name and Path(name).is_dir():
-        return load_folder(Path(name), device)
+        return load_folder(name, Path(name), device)
     if rest and kind.replace(".", "").isidentifier() and rest.isidentifier():
         return _call(kind, rest)
-    raise _unknown(name)
+    raise unknown("encoder", name, [*NAMES, "timm:<model>", "open_clip:<model>/<tag>"], f"choose {FORMS}")
+
+
+def unknown(kind: str, name: str, names: Sequence[str], hint: str) -> UserError:
+    """Return the error for a `name` that is none of `names`, with the closest of them."""
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return UserError(f"unknown {kind} '{name}': " + (f"did you mean {', '.join(close)}?" if close else hint))
+
+
+def _load_from_library(name: str, kind: str, rest: str, device: torch.device | None) -> Encoder:
+    from egorobot.policies import library  # timm and open_clip, slow to import
+
+    if kind == "timm":
+        return library.timm_encoder(rest, device)
+    if kind == "open_clip":
+        return library.open_clip_encoder(rest, device)
+    return load_folder(name, library.hub_folder(name), device)
 
 
 def find_encoder(name: str, folder: str | None, device: torch.device | None = None) -> Encoder:
@@ -78,29 +99,34 @@ def find_encoder(name: str, folder: str | None, device: torch.device | None = No
     return load_encoder(folder if moved and folder is not None else name, device)
 
 
-def load_folder(folder: Path, device: torch.device | None = None) -> Encoder:
-    """Return the encoder saved in `folder`, of whichever kind its files say.
+def load_folder(name: str, folder: Path, device: torch.device | None = None) -> Encoder:
+    """Return the encoder saved in `folder`, of whichever kind its files say, under `name`.
 
     Raises:
         UserError: it holds no encoder, or a damaged one.
     """
+    kind = _folder_kind(folder)
+    if kind == "egovideo":
+        return _load_egovideo(name, folder, device)
+    if kind not in ("timm", "open_clip"):
+        raise UserError(f"{folder / CONFIG_FILE} has model_type {kind!r}: egovideo, timm or open_clip is needed")
     from egorobot.policies import library
 
-    if (folder / library.OPEN_CLIP_CONFIG_FILE).exists():
-        return library.load_open_clip_folder(folder, device)
-    path = folder / library.CONFIG_FILE
+    load = library.load_timm_folder if kind == "timm" else library.load_open_clip_folder
+    return load(name, folder, device)
+
+
+def _folder_kind(folder: Path) -> Any:
+    if (folder / OPEN_CLIP_CONFIG_FILE).exists():
+        return "open_clip"
+    path = folder / CONFIG_FILE
     if not path.exists():
-        raise UserError(f"{folder} is not an encoder folder (no config.json): choose {FORMS}")
+        raise UserError(f"{folder} is not an encoder folder (no {CONFIG_FILE}): choose {FORMS}")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-        kind = "timm" if "architecture" in config else config.get("model_type")
+        return "timm" if "architecture" in config else config.get("model_type")
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"encoder folder {folder} is damaged (config.json: {error}): copy or save it again") from error
-    if kind == "egovideo":
-        return _load_egovideo(str(folder), folder, device)
-    if kind == "timm":
-        return library.load_timm_folder(folder, device)
-    raise UserError(f"{path} has model_type {kind!r}: egovideo, timm or open_clip is needed")
+        raise UserError(f"encoder folder {folder} is damaged ({path.name}: {error}): copy or save it again") from error
 
 
 def shipped_folder() -> Path:
@@ -129,16 +155,10 @@ def _call(module: str, function: str) -> Encoder:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
-        raise _unknown(where) from error
+        raise unknown("encoder", where, NAMES, f"there is no module '{error.name}'; choose {FORMS}") from error
     except AttributeError as error:
         raise UserError(f"module '{module}' has no '{function}': write encoder=module:function") from error
     finally:
         if added:
             sys.path.remove(here)
     return check_encoder(make(), where)
-
-
-def _unknown(name: str) -> UserError:
-    from egorobot.policies.library import unknown
-
-    return unknown("encoder", name, [*NAMES, "timm:<model>", "open_clip:<model>/<tag>"], f"choose {FORMS}")

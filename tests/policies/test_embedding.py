@@ -6,6 +6,7 @@ from egorobot.envs.history import history_indices
 from egorobot.policies.controls import BlankEncoder, random_vit
 from egorobot.policies.embedding import EMBED_BATCH, EmbeddingCache, embed_episode, embed_padded
 from egorobot.policies.library import from_timm
+from egorobot.policies.registry import load_encoder
 
 
 class MeanEncoder:
@@ -27,9 +28,14 @@ def frames():
     return np.random.default_rng(0).integers(0, 256, (2 * EMBED_BATCH + 3, 1, 32, 32, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("make", [random_vit, lambda: from_timm("timm:resnet", timm.create_model("test_resnet"))])
+def resnet():
+    return from_timm("timm:resnet", timm.create_model("test_resnet"))
+
+
+@pytest.mark.parametrize("make", [random_vit, resnet, lambda: load_encoder("egovideo_nano")])
 def test_a_row_depends_on_neither_its_place_nor_its_neighbours(make, frames):
     encoder = make()
+    frames = np.repeat(frames, encoder.num_frames, axis=1)
     together = embed_padded(encoder, frames)
     for i in (0, 1, EMBED_BATCH - 1, EMBED_BATCH, len(frames) - 1):
         np.testing.assert_array_equal(embed_padded(encoder, frames[i : i + 1])[0], together[i])

@@ -81,6 +81,21 @@ def test_without_a_network_one_line_says_so(name, tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+def test_an_encoder_on_the_hub_is_a_folder_there(tmp_path, monkeypatch, frames):
+    """The hub itself is out of reach here: what it would download is laid into its cache."""
+    snapshot = tmp_path / "models--someone--mine" / "snapshots" / ("0" * 40)
+    library.save_timm_folder(make_timm(), snapshot)
+    (tmp_path / "models--someone--mine" / "refs").mkdir()
+    (tmp_path / "models--someone--mine" / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    encoder = load_encoder("hf-hub:someone/mine")
+    assert encoder.name == "hf-hub:someone/mine"
+    assert encoder.fingerprint == load_encoder(str(snapshot)).fingerprint
+    with pytest.raises(UserError, match="cannot get the weights of hf-hub:someone/other"):
+        load_encoder("hf-hub:someone/other")
+
+
 def _refuse(*_):
     raise OSError("no network in tests")
 
