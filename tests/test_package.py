@@ -2,15 +2,18 @@
 
 import ast
 import importlib
+import importlib.metadata
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import egorobot
 from egorobot.__main__ import COMMANDS, _module_name, help_text
@@ -26,7 +29,7 @@ ROOMS = ("envs", "pretrain", "policies")
 
 
 def imported_modules(path: Path) -> Iterator[str]:
-    """Yield the modules of egorobot that a file imports, at its top or in a function."""
+    """Yield the modules that a file imports, at its top or in a function."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -52,6 +55,20 @@ def test_imports_go_one_way(room: str) -> None:
 def test_nothing_is_imported_through_the_links() -> None:
     for path in [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
         assert not {module.split(".")[0] for module in imported_modules(path)} & {*LINKS}, path
+
+
+def distribution_name(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def test_what_is_imported_is_declared() -> None:
+    """Every package that egorobot imports is a dependency of its own, not only of another one."""
+    roots = {module.split(".")[0] for path in PACKAGE.rglob("*.py") for module in imported_modules(path)}
+    roots -= {*sys.stdlib_module_names, "egorobot"}
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {distribution_name(Requirement(text).name) for text in metadata["dependencies"]}
+    installed = importlib.metadata.packages_distributions()
+    assert {r for r in roots if not {distribution_name(d) for d in installed[r]} & declared} == set()
 
 
 @pytest.mark.parametrize("name", LINKS)
