@@ -21,7 +21,7 @@ from egorobot.envs.demonstrations import DemoInfo
 from egorobot.errors import UserError
 from egorobot.files import atomic_path
 from egorobot.policies.core import FrozenEncoderCore, cores, to_embedding_axes
-from egorobot.policies.image_encoder import default_device
+from egorobot.policies.image_encoder import default_device, weights_digest
 from egorobot.policies.observations import EncoderInfo, ObservationSpec, policy_env_kwargs
 from egorobot.policies.robomimic_config import ALGO, make_algo
 from egorobot.policies.seeding import torch_seed
@@ -53,8 +53,9 @@ def save_checkpoint(
         extra: what else the entry `egorobot` says.
     """
     shapes = spec.shapes()
+    weights = {name: tensor.detach().cpu() for name, tensor in algo.serialize().items()}
     params = {
-        "model": {name: tensor.detach().cpu() for name, tensor in algo.serialize().items()},
+        "model": weights,
         "config": config.dump(),
         "algo_name": ALGO,
         "env_metadata": copy.deepcopy(info.env_args) | {"env_kwargs": policy_env_kwargs(info, spec, encoder)},
@@ -64,7 +65,7 @@ def save_checkpoint(
             "all_obs_keys": list(shapes),
             "use_images": bool(spec.images),
         },
-        "egorobot": {"schema": SCHEMA, "encoder": asdict(encoder), **extra},
+        "egorobot": {"schema": SCHEMA, "weights": weights_digest(weights), "encoder": asdict(encoder), **extra},
     }
     buffer = io.BytesIO()  # torch.save writes a file's name into it
     torch.save(params, buffer)
@@ -88,7 +89,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     missing = [key for key in ENTRIES if not isinstance(content, dict) or key not in content]
     if missing:
         raise UserError(f"{path} is no policy of egorobot (it lacks '{missing[0]}'): choose a file train_bc wrote")
-    if content["egorobot"].get("schema") != SCHEMA:
+    if not isinstance(content["egorobot"], dict) or content["egorobot"].get("schema") != SCHEMA:
         raise UserError(f"{path} is of another version of egorobot: train the policy again")
     return content
 
@@ -210,6 +211,9 @@ def load_policy(path: str | Path, device: torch.device | None = None) -> Policy:
     """
     checkpoint = read_checkpoint(path)
     try:
+        if weights_digest(checkpoint["model"]) != checkpoint["egorobot"]["weights"]:
+            raise ValueError("weights do not have their checksum")
         return Policy(checkpoint, device)
-    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, AssertionError) as error:
-        raise UserError(f"{path} is damaged ({str(error).splitlines()[0][:120]}): train the policy again") from error
+    except (RuntimeError, LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise UserError(f"{path} is damaged ({reason}): train the policy again") from error

@@ -23,7 +23,10 @@ from egorobot.policies.embedding import embed_padded
 from egorobot.policies.encoder import Encoder
 from egorobot.policies.registry import find_encoder
 
-STD_FLOOR = 1e-3  # of a standard deviation: what hardly varies is not blown up
+# What hardly varies is not blown up: standard deviations are at least this share of the
+# largest of their vector, whatever its scale, and never below the smallest.
+STD_FLOOR = 1e-3
+SMALLEST_STD = 1e-6
 SHIFT = 0.05  # of the image size: how far `augment: crop` shifts images, either way
 
 
@@ -52,7 +55,8 @@ class Standardize(nn.Module):
     def fit(self, values: torch.Tensor) -> None:
         """Take the statistics of `values` (N, D)."""
         self.mean = values.mean(0)
-        self.std = values.std(0, correction=0).clamp_min(STD_FLOOR)
+        std = values.std(0, correction=0)
+        self.std = std.clamp_min(max(STD_FLOOR * float(std.max()), SMALLEST_STD))
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return standardised `values` (N, D)."""

