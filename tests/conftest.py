@@ -1,6 +1,8 @@
 """What the tests of several rooms share."""
 
+import fcntl
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,67 @@ def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "demonstrations" / "microwave.hdf5"
     collect("microwave", num_demos=3, image_size=64, out=path, num_workers=1)
     return path
+
+
+PATCHES = """
+import numpy as np
+
+
+class Patches:
+    name, dim, num_frames, frame_rate, fingerprint = "patches", 192, 2, 6.25, "mean colours of 8 x 8 patches"
+
+    def embed(self, frames):
+        batch, _, height, width, _ = frames.shape
+        patches = frames[:, -1].reshape(batch, 8, height // 8, 8, width // 8, 3)
+        return patches.mean((2, 4), dtype=np.float32).reshape(batch, -1) / 255
+
+
+def make():
+    return Patches()
+"""
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all test processes share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def patches(shared_folder: Path) -> Path:
+    """A folder with a module that has an encoder, `encoder=egorobot_patches:make`, quick but not blind."""
+    (shared_folder / "egorobot_patches.py").write_text(PATCHES)
+    if str(shared_folder) not in sys.path:
+        sys.path.insert(0, str(shared_folder))
+    return shared_folder
+
+
+RUN_OPTIONS = [
+    "task=slide", "encoder=egorobot_patches:make", "num_demos=8", "policy.steps=1000", "episodes=4", "videos=1",
+    "image_size=32",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def run_options() -> list[str]:
+    """The options of `finished_run`, without its folders."""
+    return list(RUN_OPTIONS)
+
+
+@pytest.fixture(scope="session")
+def finished_run(patches: Path) -> Path:
+    """A finished run of `train_bc`, made once for all test processes; its data are in `../data`.
+
+    Read only: a test that changes something copies it first.
+    """
+    from egorobot.cli import load_config
+    from egorobot.train_bc import train_bc
+
+    folder = patches / "train_bc"
+    folder.mkdir(exist_ok=True)
+    options = [*RUN_OPTIONS, "num_workers=1", f"data_dir={folder / 'data'}", f"run_dir={folder / 'run'}"]
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        train_bc(load_config("train_bc", options))
+    return folder / "run"

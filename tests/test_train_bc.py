@@ -1,0 +1,177 @@
+"""From a task's name to a success rate, killed or not."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from egorobot import train_bc as module
+from egorobot.cli import load_config
+from egorobot.envs.demonstrations import read_info
+from egorobot.errors import UserError
+from egorobot.policies.rollout import EpisodeResult
+from egorobot.runs import read_result
+from egorobot.train_bc import choose_episodes, report, train_bc
+
+
+def snapshot(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def test_a_run_leaves_what_it_promises(finished_run: Path) -> None:
+    result = read_result(finished_run)
+    assert result["eval"]["episode_seeds"] == [100000, 100001, 100002, 100003]
+    assert 0 < result["eval"]["successes"] < 4
+    assert result["encoder"] == {
+        "name": "egorobot_patches:make", "fingerprint": "mean colours of 8 x 8 patches", "dim": 192
+    }  # fmt: skip
+    info = read_info(next(finished_run.parent.glob("data/kitchen/slide/*.hdf5")))
+    assert not set(info.seeds) & set(result["eval"]["episode_seeds"])
+    assert result["render_fingerprint"] == info.render_fingerprint
+    assert {p.name for p in finished_run.iterdir()} >= {"config.yaml", "policy.pth", "metrics", "result.json"}
+    (video,) = finished_run.glob("videos/*.mp4")
+    assert video.name == "seed100000_success.mp4"
+    lines = report(finished_run, result).splitlines()
+    assert lines[0].startswith("slide / egorobot_patches:make / bc_mlp: success ")
+    assert lines[0].endswith("] (95 % Wilson)")
+    assert lines[-1] == str(video)
+
+
+def test_a_finished_run_is_not_repeated(finished_run: Path, run_options: list[str]) -> None:
+    before = snapshot(finished_run)
+    result = train_bc(load_config("train_bc", [*run_options, f"run_dir={finished_run}"]))
+    assert result == read_result(finished_run)
+    assert snapshot(finished_run) == before
+
+
+STAGES: dict[str, Callable[[Path], bool]] = {
+    "demos": lambda folder: any(folder.glob("data/kitchen/slide/.*/*")),
+    "embed": lambda folder: any(folder.glob("data/embeddings/*/*.npy")),
+    "train": lambda folder: any(folder.glob("run/metrics/events*")),
+    "eval": lambda folder: "train" in progress(folder) and any_worker(),
+    "videos": lambda folder: (folder / "run" / "result.json").exists(),
+}
+
+
+def progress(folder: Path) -> str:
+    path = folder / "run" / ".progress.json"
+    return path.read_text() if path.exists() else ""
+
+
+def any_worker() -> bool:
+    return any("spawn_main" in " ".join(p.cmdline()) for p in workers())
+
+
+def workers() -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_in_each_stage_it_ends_with_the_same_result(
+    finished_run: Path, patches: Path, run_options: list[str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "egorobot.train_bc", *run_options, "num_workers=2", "data_dir=data", "run_dir=run"]
+    environment = os.environ | {"PYTHONPATH": str(patches)}
+    for reached in STAGES.values():
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while not reached(tmp_path):
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.01)
+        children = workers()
+        process.kill()
+        process.wait()
+        _, alive = psutil.wait_procs(children, timeout=20)
+        assert not alive, "workers outlive a run that was killed"
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "slide / egorobot_patches:make / bc_mlp: success" in done.stdout
+    again = tmp_path / "run"
+    assert read_result(again)["eval"] == read_result(finished_run)["eval"]
+    assert (again / "policy.pth").read_bytes() == (finished_run / "policy.pth").read_bytes()
+    assert [p.name for p in again.glob("videos/*")] == ["seed100000_success.mp4"]
+    assert not [p for p in again.rglob(".*") if p.name not in (".lock", ".progress.json")]
+
+
+def test_bad_options_leave_no_folder(tmp_path: Path, patches: Path, run_options: list[str]) -> None:
+    folder = tmp_path / "run"
+    for option, message in {
+        "encoder=egovideo_nana": "egovideo_nano",
+        "episodes=0": "episodes=0",
+        "num_demos=0": "num_demos=0",
+        "policy.batch_size=0": "batch_size=0",
+        "encoder=end_to_end": "policy=bc_mlp does not go with encoder=end_to_end",
+    }.items():
+        with pytest.raises(UserError) as caught:
+            train_bc(load_config("train_bc", [*run_options, option, f"run_dir={folder}", f"data_dir={tmp_path}"]))
+        assert message in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_configuration_or_encoder_never_overwrites(
+    finished_run: Path, run_options: list[str], tmp_path: Path
+) -> None:
+    copy = shutil.copytree(finished_run, tmp_path / "run")
+    before = snapshot(copy)
+    with pytest.raises(UserError, match=r"seed=0 there, 1 here\): choose run_dir="):
+        train_bc(load_config("train_bc", [*run_options, f"run_dir={copy}", "seed=1"]))
+    assert snapshot(copy) == before
+    recorded = json.loads((copy / ".progress.json").read_text())
+    recorded["inputs"]["encoder"] = "what it was before"
+    (copy / ".progress.json").write_text(json.dumps(recorded))
+    before = snapshot(copy)
+    with pytest.raises(UserError, match="encoder fingerprint what it was before there"):
+        train_bc(load_config("train_bc", [*run_options, f"run_dir={copy}"]))
+    assert snapshot(copy) == before
+
+
+def test_the_maximum_over_checkpoints_is_reported_as_such(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "NUM_CHECKPOINTS", 2)
+    options = [
+        "task=slide", "encoder=state", "num_demos=8", "policy.steps=40", "episodes=2", "videos=0", "image_size=32",
+        "eval_max=true", "num_workers=1", f"data_dir={finished_run.parent / 'data'}", f"run_dir={tmp_path / 'run'}",
+    ]  # fmt: skip
+    result = train_bc(load_config("train_bc", options))
+    assert result["eval"]["checkpoint"] == "last"
+    assert result["eval_max"]["checkpoint"] in ("step_000020", "last")
+    assert result["eval_max"]["successes"] >= result["eval"]["successes"]
+    assert "maximum over 2 checkpoints" in report(tmp_path / "run", result)
+
+
+@pytest.mark.slow
+def test_multirun_makes_one_run_after_another(finished_run: Path, tmp_path: Path) -> None:
+    options = [
+        "task=slide", "encoder=blank", "num_demos=2", "policy.steps=10", "episodes=1", "videos=0", "image_size=32",
+        "seed=0,1", "num_workers=1", f"data_dir={finished_run.parent / 'data'}", "runs_dir=runs",
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "egorobot.train_bc", "--multirun", *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = sorted(p.parent.name for p in tmp_path.rglob("runs/kitchen/slide/blank/bc_mlp/demos2/*/result.json"))
+    assert found == ["seed0", "seed1"]
+
+
+def test_videos_show_successes_and_failures_in_turn() -> None:
+    episodes = [EpisodeResult(seed, seed in (4, 7), 10) for seed in range(3, 9)]
+    assert [e.seed for e in choose_episodes(episodes, 3)] == [4, 3, 7]
+    assert [e.seed for e in choose_episodes(episodes, 5)] == [4, 3, 7, 5, 6]
+    assert len(choose_episodes(episodes, 50)) == 6
+    assert choose_episodes(episodes, 0) == []
