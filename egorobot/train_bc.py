@@ -9,6 +9,7 @@ Examples:
     python -m egorobot.train_bc --multirun task=knob,door encoder=state,blank,random_vit seed=0,1,2
 """
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from egorobot.cli import command
+from egorobot.cli import check_overrides, command, load_config
 from egorobot.collect import collect
 from egorobot.envs.demonstrations import DemoInfo
 from egorobot.errors import UserError
@@ -203,13 +204,36 @@ def report(folder: Path, result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _pretrain(config: DictConfig) -> None:
+    """Train the encoder with the options under `pretrain`; a finished one with the same options is kept."""
+    from egorobot.policies.registry import NAMES
+    from egorobot.pretrain.run import run as pretrain
+
+    if config.encoder in NAMES or ":" in config.encoder:
+        raise UserError(f"pretrain writes to the folder that encoder= names, and {config.encoder} is none")
+    overrides = list(_overrides(config.pretrain))
+    check_overrides("pretrain", overrides)
+    where = {"out": config.encoder, "num_workers": config.num_workers, "data_dir": config.data_dir}
+    options = OmegaConf.merge(load_config("pretrain", overrides), where)
+    assert isinstance(options, DictConfig)
+    pretrain(options)
+
+
+def _overrides(options: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Yield options as they would be typed on the command line."""
+    for key, value in options.items():
+        name = f"{prefix}{key!s}"
+        if isinstance(value, DictConfig):
+            yield from _overrides(value, f"{name}.")
+        else:
+            yield f"{name}={json.dumps(value)}"
+
+
 @command("train_bc")
 def main(config: DictConfig) -> None:
     """Do what the options ask for, pre-training before and a leaderboard after if they say so."""
     if config.pretrain is not None:
-        from egorobot.pretrain.__main__ import pretrain
-
-        pretrain(config.encoder, **config.pretrain)
+        _pretrain(config)
     folder = run_folder(config)
     if (folder / "result.json").exists():
         print(f"{folder} is finished: choose run_dir=… to run again")
