@@ -71,6 +71,8 @@ def command(config_name: str) -> Callable[[Main], Callable[[], None]]:
 
         def run(config: DictConfig) -> None:
             try:
+                if missing := OmegaConf.missing_keys(config):
+                    raise UserError(f"option '{min(missing)}' is needed: --help tells what it is")
                 function(config)
             except UserError as error:
                 fail(error)

@@ -54,3 +54,9 @@ def test_a_command_ends_with_one_line_and_a_status() -> None:
     )
     assert done.returncode == 2
     assert done.stderr.strip() == "error: unknown option 'runs_dirr': did you mean 'runs_dir'?"
+
+
+def test_an_option_without_a_default_must_be_given() -> None:
+    done = subprocess.run([sys.executable, "-m", "egorobot.evaluate"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error: option 'run' is needed: --help tells what it is"
