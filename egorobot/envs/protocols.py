@@ -86,6 +86,7 @@ PROTOCOLS: dict[str, Protocol] = {
             "": DeskRange((-0.1, 0.1), (-0.1, 0.1), (-0.1, 0.0)),
             "microwave": DeskRange((-0.06, 0.1), (-0.1, 0.06), (-0.1, 0.0)),
             "knob": DeskRange((-0.1, 0.05), (-0.1, 0.1), (-0.1, 0.0)),
+            # Nearer, further left or further right the shut handle is out of the arm's reach.
             "door": DeskRange((-0.02, 0.1), (-0.1, 0.03), (-0.1, -0.01)),
         },
     ),
