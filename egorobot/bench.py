@@ -9,17 +9,15 @@ Examples:
 """
 
 import itertools
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
-import psutil
 from omegaconf import DictConfig, OmegaConf
 
 from egorobot.cli import command
@@ -28,13 +26,13 @@ from egorobot.envs.demonstrations import EVAL_SEED_START, open_demonstrations
 from egorobot.envs.kitchen import KitchenEnv
 from egorobot.errors import UserError
 from egorobot.files import write_json
+from egorobot.memory import peak_memory
 from egorobot.processes import default_num_workers
 
 if TYPE_CHECKING:  # torch is imported by what needs it: workers import this module
     from egorobot.policies.trainer import Trainer
 
 RENDER_SIZE = 224  # pixels
-SAMPLE_INTERVAL = 0.25  # s between two looks at memory
 PRETRAIN_STEPS = 20  # of a pre-training whose memory is measured
 FEW_STEPS = 1000  # gradient steps where only memory matters, or how fast a policy acts
 
@@ -168,45 +166,6 @@ def compare_evaluation(dataset: Path, config: DictConfig, folder: Path) -> Compa
         (f"{many} workers", ours),
         ("1 worker", rest[0][1] if rest else ours),
     )
-
-
-def peak_memory(command_line: Sequence[str]) -> float:
-    """Run a command and return the most memory that it and its children held at a time, in bytes.
-
-    Memory that processes share is counted once (PSS; where a system does not tell it, USS).
-
-    Raises:
-        UserError: the command failed; the message holds the end of what it printed.
-    """
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(command_line, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        root, peak = psutil.Process(process.pid), 0.0
-        while process.poll() is None:
-            peak = max(peak, _memory_of_tree(root))
-            time.sleep(SAMPLE_INTERVAL)
-        if process.returncode != 0:
-            output.seek(0)
-            last = (output.read().strip().splitlines() or [""])[-1]
-            raise UserError(f"'{' '.join(command_line[1:])}' failed: {last}")
-    return peak
-
-
-def _memory_of_tree(root: psutil.Process) -> float:
-    total = 0.0
-    for process in [root, *_children(root)]:
-        try:
-            memory = process.memory_full_info()
-        except psutil.Error:
-            continue  # it has just ended
-        total += getattr(memory, "pss", memory.uss)
-    return total
-
-
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children(recursive=True)
-    except psutil.Error:
-        return []
 
 
 def measure_memory(config: DictConfig, folder: Path) -> list[PeakMemory]:
