@@ -23,9 +23,12 @@ def peak_memory(command_line: Sequence[str]) -> float:
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(command_line, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         root, peak = psutil.Process(process.pid), 0.0
-        while process.poll() is None:
-            peak = max(peak, _memory_of_tree(root))
-            time.sleep(SAMPLE_INTERVAL)
+        try:
+            while process.poll() is None:
+                peak = max(peak, _memory_of_tree(root))
+                time.sleep(SAMPLE_INTERVAL)
+        finally:
+            process.kill()  # had it not ended, then because we are interrupted
         if process.returncode != 0:
             output.seek(0)
             last = (output.read().strip().splitlines() or [""])[-1]
