@@ -74,9 +74,10 @@ def _describe_encoder(config: DictConfig) -> "EncoderInfo":
 
 @contextmanager
 def _stage(run: Run, name: str) -> Iterator[None]:
+    """Time a stage and record that it is finished; one that was finished before keeps its time."""
     began = time.perf_counter()
     yield
-    run.finish(name, time.perf_counter() - began)
+    run.finish(name, run.seconds.get(name, time.perf_counter() - began))
 
 
 def _train(run: Run, config: DictConfig) -> None:
