@@ -12,9 +12,9 @@ from egorobot.runs import read_result
 
 def test_a_video_for_each_episode(finished_run: Path, tmp_path: Path) -> None:
     evaluation = read_result(finished_run)["eval"]
-    first_failure = evaluation["episode_seeds"][evaluation["outcomes"].index(False)]
-    paths = render_run(finished_run, [100000, first_failure], tmp_path, image_size=96, num_workers=1)
-    assert [p.name for p in paths] == ["seed100000_success.mp4", f"seed{first_failure}_failure.mp4"]
+    success, failure = (evaluation["episode_seeds"][evaluation["outcomes"].index(o)] for o in (True, False))
+    paths = render_run(finished_run, [success, failure], tmp_path, image_size=96, num_workers=1)
+    assert [p.name for p in paths] == [f"seed{success}_success.mp4", f"seed{failure}_failure.mp4"]
     lengths = [imageio.get_reader(path).count_frames() for path in paths]
     assert lengths[1] == 101 + 12  # a failure takes all 100 steps; the last frame stays for a second
     assert lengths[0] < lengths[1]

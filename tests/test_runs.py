@@ -109,11 +109,11 @@ def test_only_one_process_at_a_time(tmp_path: Path) -> None:
     with Run(tmp_path / "run").open(config):
         second = context.Process(target=_open_elsewhere, args=arguments)
         second.start()
-        assert "another process is at work" in answers.get(timeout=60)
+        assert "another process is at work" in answers.get(timeout=180)
         second.join()
     third = context.Process(target=_open_elsewhere, args=arguments)
     third.start()
-    assert answers.get(timeout=60) == "opened"
+    assert answers.get(timeout=180) == "opened"
     third.join()
 
 
