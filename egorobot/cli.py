@@ -17,11 +17,13 @@ import functools
 import importlib.resources
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import hydra
 from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -97,7 +99,7 @@ def load_config(config_name: str, overrides: list[str]) -> DictConfig:
         UserError: an override names an unknown option or choice, or cannot be parsed.
     """
     try:
-        with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        with _no_hydra(), initialize_config_module(CONFIG_MODULE, version_base="1.3"):
             config = compose(config_name, overrides)
             OmegaConf.resolve(config)
     except OverrideParseException as error:
@@ -107,6 +109,20 @@ def load_config(config_name: str, overrides: list[str]) -> DictConfig:
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_explain(error, config_name)) from error
     return config
+
+
+@contextmanager
+def _no_hydra() -> Iterator[None]:
+    """Put aside the Hydra of the command that is running: there is only one at a time."""
+    instance = GlobalHydra.instance()
+    running = instance.hydra
+    instance.clear()
+    try:
+        yield
+    finally:
+        instance.clear()
+        if running is not None:
+            instance.initialize(running)
 
 
 def check_overrides(config_name: str, overrides: list[str]) -> None:

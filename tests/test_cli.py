@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from hydra import initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
 
-from egorobot.cli import check_overrides, choices, help_text, load_config
+from egorobot.cli import CONFIG_MODULE, check_overrides, choices, help_text, load_config
 from egorobot.errors import UserError
 
 
@@ -30,6 +32,13 @@ def test_bad_options_are_one_line(override: str, message: str) -> None:
         check_overrides("train_bc", [override])
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_a_running_command_can_read_the_options_of_another() -> None:
+    with initialize_config_module(CONFIG_MODULE, version_base="1.3"):
+        running = GlobalHydra.instance().hydra
+        assert load_config("collect", ["seed=3"]).seed == 3
+        assert GlobalHydra.instance().hydra is running
 
 
 def test_good_options_pass() -> None:
