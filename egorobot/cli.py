@@ -114,15 +114,14 @@ def load_config(config_name: str, overrides: list[str]) -> DictConfig:
 @contextmanager
 def _no_hydra() -> Iterator[None]:
     """Put aside the Hydra of the command that is running: there is only one at a time."""
-    instance = GlobalHydra.instance()
-    running = instance.hydra
-    instance.clear()
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
     try:
         yield
     finally:
-        instance.clear()
+        GlobalHydra.instance().clear()
         if running is not None:
-            instance.initialize(running)
+            GlobalHydra.instance().initialize(running)
 
 
 def check_overrides(config_name: str, overrides: list[str]) -> None:
