@@ -53,7 +53,7 @@ def test_hand_is_where_its_pose_says(kitchen: HandKitchen, side: str) -> None:
     kitchen.place_hand(side, HandPose(point, FORWARD, UP, "wrap"), POSTURES["open"])
     kitchen.forward()
     assert np.linalg.norm(body(kitchen, side, "palm") - point) < 0.11
-    assert body(kitchen, side, "fftip" if False else "ffdistal")[1] > body(kitchen, side, "palm")[1]
+    assert body(kitchen, side, "ffdistal")[1] > body(kitchen, side, "palm")[1]
     assert body(kitchen, side, "thdistal")[2] > body(kitchen, side, "palm")[2]  # the thumb is up
 
 
