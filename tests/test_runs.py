@@ -2,7 +2,8 @@
 
 import copy
 import json
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -94,27 +95,30 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
         pass
 
 
-def _open_elsewhere(folder: Path, config: DictConfig, answers: Any) -> None:
-    try:
-        with Run(folder).open(config):
-            answers.put("opened")
-    except UserError as error:
-        answers.put(str(error))
+OPEN = """
+import sys
+from egorobot.cli import load_config
+from egorobot.errors import UserError
+from egorobot.stages import Run
+try:
+    with Run(sys.argv[1]).open(load_config("train_bc", [sys.argv[2]])):
+        print("opened")
+except UserError as error:
+    print(error)
+"""
+
+
+def open_elsewhere(folder: Path, override: str) -> str:
+    """Open a run in another process, and return what came of it."""
+    command = [sys.executable, "-c", OPEN, str(folder), override]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=180).stdout
 
 
 def test_only_one_process_at_a_time(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    config, answers = make_config(tmp_path), context.Queue()
-    arguments = (tmp_path / "run", config, answers)
-    with Run(tmp_path / "run").open(config):
-        second = context.Process(target=_open_elsewhere, args=arguments)
-        second.start()
-        assert "another process is at work" in answers.get(timeout=180)
-        second.join()
-    third = context.Process(target=_open_elsewhere, args=arguments)
-    third.start()
-    assert answers.get(timeout=180) == "opened"
-    third.join()
+    folder = tmp_path / "run"
+    with Run(folder).open(make_config(tmp_path)):
+        assert "another process is at work" in open_elsewhere(folder, f"runs_dir={tmp_path}")
+    assert open_elsewhere(folder, f"runs_dir={tmp_path}") == "opened\n"
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "seed: 1", "- 1"])
