@@ -37,8 +37,8 @@ from egorobot.files import digest
 from egorobot.processes import default_num_workers, exit_with_parent
 from egorobot.statistics import wilson_interval
 
-# An expert that succeeds on one seed in ten fails this often in a row once in 40,000.
-MAX_FAILURES_IN_A_ROW = 100
+# An expert that succeeds on one seed in twenty fails this often in a row once in 28,000.
+MAX_FAILURES_IN_A_ROW = 200
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,10 @@ def collect(
     """
     if num_demos < 1 or seed < 0:
         raise UserError(f"num_demos={num_demos}, seed={seed}: at least 1 and 0 are needed")
-    kwargs = env_kwargs(get_protocol(protocol).name, camera, image_size, render)
-    source = DemoSource(get_task(task).name, seed, kwargs, BurstNoise() if bursts else None)
+    settings = get_protocol(protocol)
+    kwargs = env_kwargs(settings.name, camera, image_size, render)
+    noise = BurstNoise.for_protocol(settings) if bursts else None
+    source = DemoSource(get_task(task).name, seed, kwargs, noise)
     path = Path(out) if out else demonstrations_path(data_dir, protocol, task, camera, image_size, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _exclusive(path.parent):

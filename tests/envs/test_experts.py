@@ -96,6 +96,12 @@ def test_bursts_are_seeded_and_labels_clean() -> None:
     assert all(len(run) >= 2 for run in runs[:-1])
 
 
+def test_bursts_are_as_large_in_rad_under_every_protocol() -> None:
+    kitchen, r3m = (get_protocol(name) for name in ("kitchen", "r3m"))
+    assert BurstNoise.for_protocol(kitchen) == BurstNoise()
+    assert BurstNoise.for_protocol(r3m).sigma * r3m.action_scale == pytest.approx(0.06 * kitchen.action_scale)
+
+
 def test_no_bursts_executes_the_labels() -> None:
     episode, executed = collect(1, None)
     np.testing.assert_array_equal(executed, episode.actions)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egorobot.envs.experts.base import Expert
+from egorobot.envs.protocols import PROTOCOLS, Protocol
 from egorobot.envs.simulation import NUM_ROBOT_JOINTS, KitchenSimulation
 
 
@@ -20,13 +21,19 @@ class BurstNoise:
         probability: with which a step without a burst starts one.
         min_steps: shortest burst, in control steps.
         max_steps: longest burst, in control steps.
-        sigma: standard deviation of the offset of each action, constant over a burst.
+        sigma: standard deviation of the offset of each action, constant over a burst;
+            the default is 0.0096 rad under the protocol `kitchen`.
     """
 
     probability: float = 0.12
     min_steps: int = 2
     max_steps: int = 5
     sigma: float = 0.06
+
+    @classmethod
+    def for_protocol(cls, protocol: Protocol) -> "BurstNoise":
+        """Return the default noise, as large in rad as under `kitchen`."""
+        return cls(sigma=cls.sigma * (PROTOCOLS["kitchen"].action_scale / protocol.action_scale))
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ def collect_episode(
         simulation: the kitchen, just reset by the caller.
         expert: made for this very simulation.
         rng: source of the bursts.
-        bursts: noise on the executed actions; None for none.
+        bursts: noise on the executed actions, `BurstNoise.for_protocol` as a rule; None for none.
         extra_steps: steps recorded after the one that brought success.
         on_step: called with the simulation before each action, to render it for example.
     """
