@@ -141,7 +141,8 @@ def _extend(path: Path, source: DemoSource, existing: DemoInfo | None, num_demos
             if failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
                 raise UserError(
                     f"the expert of '{source.task}' failed {failures_in_a_row} times in a row under protocol "
-                    f"'{source.env_kwargs['protocol']}', after {have + len(indices)} successes: nothing was written"
+                    f"'{source.env_kwargs['protocol']}', expert success {have + len(indices)}/{index + 1}: "
+                    "nothing was written, ask for fewer demonstrations"
                 )
             if success:
                 indices.append(index)

@@ -91,7 +91,8 @@ def test_expert_that_keeps_failing(tmp_path, monkeypatch):
         "collect_episode",
         lambda *_: demonstration_parts.Episode(actions=None, states=None, solved=None, success=False),
     )
-    with pytest.raises(UserError, match="expert of 'slide' failed 3 times in a row under protocol 'r3m'"):
+    message = "expert of 'slide' failed 3 times in a row under protocol 'r3m', expert success 0/3"
+    with pytest.raises(UserError, match=message):
         collect("slide", "r3m", 2, camera=None, out=tmp_path / "a.hdf5", num_workers=1)
     assert not (tmp_path / "a.hdf5").exists()
 
