@@ -16,7 +16,8 @@ from egorobot.errors import UserError
 
 # In the order in which they are used.
 COMMANDS = (
-    "pretrain", "collect", "train_bc", "evaluate", "render", "leaderboard", "robomimic", "doctor", "bench",
+    "pretrain", "pretrain.shards", "pretrain.convert", "collect", "train_bc", "evaluate", "render", "leaderboard",
+    "robomimic", "doctor", "bench",
 )  # fmt: skip
 
 
@@ -39,7 +40,7 @@ def main() -> None:
 def help_text() -> str:
     """Return the list of commands, each with the first line of what its module says of itself."""
     lines = ["Usage: egorobot COMMAND [name=value ...]    (or: python -m egorobot.COMMAND)", ""]
-    lines += [f"  {name:12} {_first_line(name)}" for name in COMMANDS]
+    lines += [f"  {name:17} {_first_line(name)}" for name in COMMANDS]
     lines += ["", "egorobot COMMAND --help tells a command's options, with examples."]
     return "\n".join(lines)
 

@@ -177,7 +177,7 @@ def measure_memory(config: DictConfig, folder: Path) -> list[PeakMemory]:
         f"episodes={config.episodes}", f"data_dir={folder}", f"run_dir={folder / 'run'}",
     ]  # fmt: skip
     pretrain = [
-        "pretrain", f"num_clips={config.num_clips}", f"steps={PRETRAIN_STEPS}", f"data_dir={folder}",
+        "pretrain", f"corpus.num_clips={config.num_clips}", f"steps={PRETRAIN_STEPS}", f"data_dir={folder}",
         f"out={folder / 'encoder'}",
     ]  # fmt: skip
     return [

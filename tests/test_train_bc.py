@@ -129,7 +129,7 @@ def test_bad_options_leave_no_folder(tmp_path: Path, patches: Path, run_options:
     [
         ("encoder=egovideo_nano", "egovideo_nano is none"),
         ("+pretrain.stepz=3", "unknown option 'stepz'"),
-        ("pretrain.num_clips=many", "'num_clips=many' does not fit"),
+        ("pretrain.corpus.num_clips=many", "'corpus.num_clips=many' does not fit"),
     ],
 )
 def test_options_of_pretraining_are_checked(option: str, message: str) -> None:

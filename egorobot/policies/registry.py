@@ -23,8 +23,8 @@ CONTROLS = ("random_vit", "blank")
 SHIPPED = "egovideo_nano"
 NAMES = (SHIPPED, *CONTROLS, NO_ENCODER)
 FORMS = (
-    f"{', '.join(NAMES)}, timm:<model>, open_clip:<model>/<tag>, a folder, hf-hub:<name>, or module:function "
-    "for an encoder of your own"
+    f"{', '.join(NAMES)}, timm:<model>, open_clip:<model>/<tag>, a folder, <organisation>/<model> on the Hugging Face "
+    "Hub, or module:function for an encoder of your own"
 )
 
 
@@ -39,7 +39,8 @@ def load_encoder(name: str, device: torch.device | None = None) -> Encoder:
             - `open_clip:<model>/<tag>`: `open_clip:ViT-B-16/openai`;
             - a folder with `config.json` and `model.safetensors`: one of
               `egorobot.pretrain`, of timm or of open_clip;
-            - `hf-hub:<organisation>/<model>`: such a folder on the Hugging Face Hub;
+            - `<organisation>/<model>`, or `hf-hub:<organisation>/<model>`: such a folder on
+              the Hugging Face Hub;
             - `module:function`: what calling the function returns, if it is an `Encoder`;
             - `random_vit`: a small vision transformer with random weights;
             - `blank`: sees nothing.
@@ -67,6 +68,8 @@ def load_encoder(name: str, device: torch.device | None = None) -> Encoder:
         return load_folder(name, Path(name), device)
     if rest and kind.replace(".", "").isidentifier() and rest.isidentifier():
         return _call(kind, rest)
+    if "/" in name and _may_be_on_hub(name):
+        return _load_from_library(name, "hf-hub", name, device)
     raise unknown("encoder", name, [*NAMES, "timm:<model>", "open_clip:<model>/<tag>"], f"choose {FORMS}")
 
 
@@ -83,7 +86,13 @@ def _load_from_library(name: str, kind: str, rest: str, device: torch.device | N
         return library.timm_encoder(rest, device)
     if kind == "open_clip":
         return library.open_clip_encoder(rest, device)
-    return load_folder(name, library.hub_folder(name), device)
+    return load_folder(name, library.hub_folder(f"hf-hub:{rest}"), device)
+
+
+def _may_be_on_hub(name: str) -> bool:
+    from egorobot.pretrain.model.hub import is_repo_id  # slow to import
+
+    return is_repo_id(name)
 
 
 def find_encoder(name: str, folder: str | None, device: torch.device | None = None) -> Encoder:

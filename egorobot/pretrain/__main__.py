@@ -1,10 +1,12 @@
-"""Pre-train an EgoVideo, video against language, on clips of simulated hands.
+"""Pre-train an EgoVideo, video against language, on clips of simulated hands or of videos.
 
     python -m egorobot.pretrain out=runs/egovideo
-    python -m egorobot.pretrain out=runs/egovideo num_clips=5000 steps=1500 seed=1
+    python -m egorobot.pretrain out=runs/egovideo corpus.num_clips=5000 steps=1500 seed=1
+    python -m egorobot.pretrain out=runs/egovideo +corpus@mix.ego4d=video mix.ego4d.narrations_csv=...
+    torchrun --nproc-per-node=8 -m egorobot.pretrain out=runs/egovideo batch_size=2048 precision=bfloat16
 
-Renders the clips once, trains, prints how well held-out clips and captions find each other, and saves an encoder
-folder that `encoder=` takes. A run that was killed goes on from where it was.
+Makes the clips ready, trains, prints how well held-out clips and captions find each other, and saves an encoder
+folder that `encoder=` takes. A run that was killed goes on from where it was, in as many processes as are there then.
 """
 
 from pathlib import Path
@@ -13,7 +15,6 @@ from typing import Any
 from omegaconf import DictConfig
 
 from egorobot.cli import command, load_config
-from egorobot.pretrain.run import run
 
 
 def pretrain(out: str | Path, **options: Any) -> Path:
@@ -26,12 +27,16 @@ def pretrain(out: str | Path, **options: Any) -> Path:
     Raises:
         UserError: an option does not fit, or `out` holds something else.
     """
+    from egorobot.pretrain.run import run
+
     return run(load_config("pretrain", [f"out={out}", *(f"{name}={value}" for name, value in options.items())]))
 
 
 @command("pretrain")
 def main(config: DictConfig) -> None:
     """Run `python -m egorobot.pretrain`."""
+    from egorobot.pretrain.run import run  # not above: processes that load clips import this module
+
     run(config)
 
 

@@ -1,11 +1,91 @@
-"""Changes to a clip that leave its captions true."""
+"""Changes to a clip that leave its captions true, and its fit to the model's input."""
 
+import math
 import re
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from egorobot.pretrain.samples import ClipSample
+
+ASPECT_RATIO = 4 / 3  # of a crop, at most, either way
+CROP_TRIES = 10  # crops drawn before the largest centred one is taken
 _SIDES = re.compile(r"\b(left|right)(ward|wards)?\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is changed in the clips of a corpus.
+
+    Attributes:
+        flip: share of clips that are mirrored, captions with them, in [0, 1]. A mirrored
+            kitchen tells left from right in one still frame, so it is 0 for simulated hands.
+        crop: smallest and largest part of a frame's area that is shown, in (0, 1]; None is
+            the largest centred square.
+        colour: largest relative change of brightness and contrast, in [0, 1].
+        hod_ratio: share of clips that are seen with a caption of hand-object dynamics,
+            where a clip has a narration as well, in [0, 1].
+    """
+
+    flip: float = 0.0
+    crop: tuple[float, float] | None = None
+    colour: float = 0.15
+    hod_ratio: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ValueError: a number is out of its range.
+        """
+        for name in ("flip", "colour", "hod_ratio"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)} is not in [0, 1]")
+        match self.crop:
+            case None:
+                pass
+            case (low, high) if 0 < low <= high <= 1:
+                pass
+            case _:
+                raise ValueError(f"crop={self.crop} is not a smallest and a largest share of the area, in (0, 1]")
+
+
+def augment(
+    sample: ClipSample, augmentation: Augmentation, size: int, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], str]:
+    """Return the frames (F, size, size, 3) and the caption that training sees of `sample`.
+
+    Args:
+        sample: the clip as it was read.
+        augmentation: what may change.
+        size: side of the result, in pixels.
+        rng: source of randomness.
+    """
+    if augmentation.flip and rng.random() < augmentation.flip:
+        sample = mirror(sample)
+    caption = draw_caption(sample, augmentation.hod_ratio, rng)
+    frames = sample.frames_fast
+    if augmentation.crop is not None:
+        top, left, height, width = crop_box(frames.shape[1], frames.shape[2], augmentation.crop, rng)
+        frames = resize(frames[:, top : top + height, left : left + width], size)
+    else:
+        frames = fit(frames, size)
+    if augmentation.colour:
+        frames = jitter_colours(frames, rng, augmentation.colour)
+    return frames, caption
+
+
+def draw_caption(sample: ClipSample, hod_ratio: float, rng: np.random.Generator) -> str:
+    """Return a caption of `sample`: of hand-object dynamics with probability `hod_ratio`, else a narration.
+
+    A clip that has only one of the two gives that; within a kind all are as likely.
+    """
+    use_hod = rng.random() < hod_ratio
+    captions = (sample.hod if use_hod else sample.narrations) or sample.captions
+    return captions[int(rng.integers(len(captions)))]
 
 
 def swap_sides(caption: str) -> str:
@@ -25,9 +105,54 @@ def swap_sides(caption: str) -> str:
     return _SIDES.sub(other, caption)
 
 
-def mirror(frames: NDArray[np.uint8], caption: str) -> tuple[NDArray[np.uint8], str]:
-    """Return frames (..., H, W, 3) mirrored left to right, and their caption with its sides exchanged."""
-    return frames[..., ::-1, :], swap_sides(caption)
+def mirror(sample: ClipSample) -> ClipSample:
+    """Return `sample` mirrored left to right: frames, the sides in its captions, and its tracks."""
+    return replace(
+        sample,
+        frames_fast=sample.frames_fast[..., ::-1, :],
+        narrations=[swap_sides(caption) for caption in sample.narrations],
+        hod=[swap_sides(caption) for caption in sample.hod],
+        tracks=sample.tracks and sample.tracks.mirrored(),
+    )
+
+
+def crop_box(height: int, width: int, area: tuple[float, float], rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """Return the top, left, height and width of a random crop, all in pixels.
+
+    Args:
+        height: of the frame, in pixels.
+        width: of the frame, in pixels.
+        area: smallest and largest share of the frame's area.
+        rng: source of randomness.
+    """
+    for _ in range(CROP_TRIES):
+        share, aspect = rng.uniform(*area), math.exp(rng.uniform(-1, 1) * math.log(ASPECT_RATIO))
+        crop_height = round(math.sqrt(height * width * share / aspect))
+        crop_width = round(math.sqrt(height * width * share * aspect))
+        if 0 < crop_height <= height and 0 < crop_width <= width:
+            top, left = rng.integers(height - crop_height + 1), rng.integers(width - crop_width + 1)
+            return int(top), int(left), crop_height, crop_width
+    return _centre_square(height, width)
+
+
+def _centre_square(height: int, width: int) -> tuple[int, int, int, int]:
+    side = min(height, width)
+    return (height - side) // 2, (width - side) // 2, side, side
+
+
+def fit(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return the largest centred square of frames (F, H, W, 3), resized to (F, size, size, 3)."""
+    top, left, height, width = _centre_square(*frames.shape[1:3])
+    return resize(frames[:, top : top + height, left : left + width], size)
+
+
+def resize(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return frames (F, H, W, 3) resized to (F, size, size, 3), whatever their aspect ratio."""
+    if frames.shape[1:3] == (size, size):
+        return frames
+    pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)  # (F, 3, H, W), channels last
+    pixels = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    return pixels.permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def jitter_colours(frames: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> NDArray[np.uint8]:
@@ -38,8 +163,10 @@ def jitter_colours(frames: NDArray[np.uint8], rng: np.random.Generator, strength
         rng: source of randomness.
         strength: largest relative change, in [0, 1].
     """
-    gain = 1 + strength * rng.uniform(-1, 1, 3)
+    gain = 1 + strength * rng.uniform(-1, 1, (3, 1))
     offset = 128 * strength * rng.uniform(-1, 1)
-    tables = np.arange(256)[:, None] * gain + offset  # (256, 3)
-    tables = np.clip(np.rint(tables), 0, 255).astype(np.uint8)
-    return np.stack([tables[frames[..., i], i] for i in range(3)], axis=-1)
+    tables = np.clip(np.rint(np.arange(256) * gain + offset), 0, 255).astype(np.uint8)  # (3, 256)
+    changed = np.empty_like(frames, order="C")
+    for channel, table in enumerate(tables):
+        changed[..., channel] = table.take(frames[..., channel])
+    return changed

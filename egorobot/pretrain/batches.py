@@ -1,28 +1,31 @@
-"""Which clips and captions a training step sees: a pure function of seed and step."""
+"""What a training step sees: a pure function of seed, step and place in the batch."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from egorobot.pretrain.augment import jitter_colours, mirror
-from egorobot.pretrain.corpus import ClipSample, SimulatedHands
+from egorobot.errors import UserError
+from egorobot.pretrain.augment import Augmentation, augment
+from egorobot.pretrain.mixture import MixedClips, Mixture
+from egorobot.pretrain.samples import BadClip, ClipSample, Corpus
+
+MAX_BAD = 10  # clips in a row that cannot be read, before training stops
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """What is changed in a clip.
+class BadRecord:
+    """A clip that could not be read.
 
     Attributes:
-        flip: share of clips that are mirrored, captions with them, in [0, 1]. A mirrored
-            kitchen tells left from right in one still frame, so it is 0 for simulated hands.
-        colour: largest relative change of brightness and contrast, in [0, 1].
+        clip_id: its name.
+        reason: why, in one line.
     """
 
-    flip: float = 0.0
-    colour: float = 0.15
+    clip_id: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -30,47 +33,136 @@ class Batch:
     """Clips and one caption of each.
 
     Attributes:
-        frames_slow: uint8, (B, T, H, W, 3).
         frames_fast: uint8, (B, lambda*T, H, W, 3).
+        fast_ratio: lambda.
         captions: B captions.
+        clip_ids: names of the B clips.
+        groups: int64 (B,), the same number for clips of the same group.
+        bad: clips that could not be read, and others were taken in place of.
     """
 
-    frames_slow: Tensor
     frames_fast: Tensor
+    fast_ratio: int
     captions: list[str]
+    clip_ids: list[str]
+    groups: Tensor
+    bad: list[BadRecord] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    @property
+    def frames_slow(self) -> Tensor:
+        """Frames of the low-rate stream, uint8, (B, T, H, W, 3): every lambda-th, the last among them."""
+        return self.frames_fast[:, self.fast_ratio - 1 :: self.fast_ratio]
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch with its frames on `device`."""
+        return replace(self, frames_fast=self.frames_fast.to(device))
+
+    def split(self, size: int) -> Iterator["Batch"]:
+        """Yield the batch in parts of `size` clips, the last perhaps smaller; none has `bad`."""
+        for start in range(0, len(self), size):
+            part = slice(start, start + size)
+            yield Batch(
+                self.frames_fast[part], self.fast_ratio, self.captions[part], self.clip_ids[part], self.groups[part]
+            )
 
 
-def batch_numbers(clips: Sequence[int], batch_size: int, seed: int, step: int) -> list[int]:
-    """Return the clips of step `step`. Every epoch is another order of all `clips`; batches run on across epochs."""
-    numbers: list[int] = []
-    for position in range(step * batch_size, (step + 1) * batch_size):
-        epoch, place = divmod(position, len(clips))
-        if not numbers or place == 0:
-            order = np.random.default_rng([seed, 0, epoch]).permutation(len(clips))
-        numbers.append(clips[order[place]])
-    return numbers
+def stack(samples: Sequence[ClipSample], captions: list[str], groups: Sequence[int]) -> Batch:
+    """Return `samples`, whose frames have one size, as a batch with `captions` and numbers of `groups`."""
+    frames = torch.from_numpy(np.stack([sample.frames_fast for sample in samples]))
+    clip_ids = [sample.clip_id for sample in samples]
+    return Batch(frames, samples[0].fast_ratio, captions, clip_ids, torch.tensor(groups))
 
 
-def training_batch(
-    corpus: SimulatedHands, clips: Sequence[int], batch_size: int, seed: int, step: int, augmentation: Augmentation
-) -> Batch:
-    """Return the batch of step `step`, augmented, one caption drawn for each clip."""
-    rng = np.random.default_rng([seed, 1, step])
-    samples, captions = [], []
-    for number in batch_numbers(clips, batch_size, seed, step):
-        sample = corpus[number]
-        frames, caption = sample.frames_fast, sample.captions[int(rng.integers(len(sample.captions)))]
-        if augmentation.flip and rng.random() < augmentation.flip:
-            frames, caption = mirror(frames, caption)
-        if augmentation.colour:
-            frames = jitter_colours(frames, rng, augmentation.colour)
-        samples.append(ClipSample(frames[corpus.slow], frames, sample.captions, sample.clip_id))
-        captions.append(caption)
-    return stack(samples, captions)
+@dataclass(frozen=True)
+class TrainingCorpus:
+    """A corpus as training uses it.
+
+    Attributes:
+        corpus: the clips.
+        clips: numbers of those to train on, in whole groups.
+        weight: how often they are seen, relative to other corpora's weights.
+        augmentation: what is changed in them.
+    """
+
+    corpus: Corpus
+    clips: Sequence[int]
+    weight: float = 1.0
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
-def stack(samples: Sequence[ClipSample], captions: list[str]) -> Batch:
-    """Return `samples` as one batch with `captions`."""
-    slow = np.stack([sample.frames_slow for sample in samples])
-    fast = np.stack([sample.frames_fast for sample in samples])
-    return Batch(torch.from_numpy(slow), torch.from_numpy(fast), captions)
+class TrainingBatches:
+    """Batches by step, augmented; of several processes each makes its own share of them.
+
+    A clip's caption, crop and colours are drawn from a generator of seed, step and its
+    place in the whole batch, so that they do not depend on the number of processes.
+
+    Args:
+        corpora: what is mixed.
+        batch_size: clips of all processes together.
+        image_size: side of the frames, in pixels.
+        seed: of order and augmentation.
+        rank: which process this is.
+        num_ranks: how many there are.
+
+    Raises:
+        UserError: the batch cannot be shared out, or made of different clips in whole groups.
+    """
+
+    def __init__(
+        self,
+        corpora: Sequence[TrainingCorpus],
+        batch_size: int,
+        image_size: int,
+        seed: int,
+        rank: int = 0,
+        num_ranks: int = 1,
+    ) -> None:
+        if batch_size % num_ranks:
+            raise UserError(f"batch_size={batch_size} cannot be shared by {num_ranks} processes: choose a multiple")
+        parts = [MixedClips(c.corpus.name, c.clips, c.corpus.group_size, c.weight) for c in corpora]
+        self.corpora = list(corpora)
+        self.mixture = Mixture(parts, seed)
+        self.mixture.check_batch(batch_size)
+        self.batch_size = batch_size
+        self.image_size = image_size
+        self.seed = seed
+        share = batch_size // num_ranks
+        self.places = range(rank * share, (rank + 1) * share)
+
+    def __getitem__(self, step: int) -> Batch:
+        """Return this process's share of the batch of `step`.
+
+        Raises:
+            UserError: too many clips in a row could not be read.
+        """
+        start = step * self.batch_size
+        samples, captions, groups, bad = [], [], [], []
+        clips = self.mixture.clips(start + self.places.start, start + self.places.stop)
+        for place, (corpus, number) in zip(self.places, clips, strict=True):
+            rng = np.random.default_rng([self.seed, 1, step, place])
+            sample, skipped = self._read(self.corpora[corpus], number, rng)
+            frames, caption = augment(sample, self.corpora[corpus].augmentation, self.image_size, rng)
+            samples.append(sample.with_frames(frames))
+            captions.append(caption)
+            groups.append(start + place - place % self.corpora[corpus].corpus.group_size)
+            bad += skipped
+        return replace(stack(samples, captions, groups), bad=bad)
+
+    def _read(
+        self, source: TrainingCorpus, number: int, rng: np.random.Generator
+    ) -> tuple[ClipSample, list[BadRecord]]:
+        """Return clip `number`, or another one drawn for it, and those that could not be read."""
+        bad: list[BadRecord] = []
+        while len(bad) < MAX_BAD:
+            try:
+                return source.corpus[number], bad
+            except BadClip as error:
+                bad.append(BadRecord(source.corpus.clip_id(number), str(error)))
+                number = source.clips[int(rng.integers(len(source.clips)))]
+        raise UserError(
+            f"{MAX_BAD} clips of corpus {source.corpus.name} in a row cannot be read "
+            f"(the last: {bad[-1].clip_id}, {bad[-1].reason}): check where its files are"
+        )

@@ -1,13 +1,14 @@
-"""A corpus of simulated clips on disk: rendered once, in parallel, read one clip at a time."""
+"""Clips of simulated hands on disk: rendered once, in parallel, read one at a time."""
 
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,53 +16,47 @@ from tqdm import tqdm
 
 from egorobot.errors import UserError
 from egorobot.files import atomic_path, digest, write_json
-from egorobot.pretrain.hands.clips import ClipOptions, ClipRenderer
+from egorobot.pretrain.hands.clips import RENDERED, VARIANTS, VIDEO_GROUPS, ClipOptions, ClipRenderer, RenderedClip
+from egorobot.pretrain.samples import ClipSample, HandObjectTracks
 from egorobot.processes import default_num_workers, exit_with_parent
 
-SHARD_CLIPS = 20
-
-
-@dataclass(frozen=True)
-class ClipSample:
-    """One clip as training sees it.
-
-    Attributes:
-        frames_slow: uint8, (T, H, W, 3).
-        frames_fast: uint8, (lambda*T, H, W, 3).
-        captions: the narration, then the captions of hand and object.
-        clip_id: its name in the corpus.
-    """
-
-    frames_slow: NDArray[np.uint8]
-    frames_fast: NDArray[np.uint8]
-    captions: list[str]
-    clip_id: str
+SHARD_GROUPS = 6  # groups of clips that a file holds
+GROUP_SIZE = len(VARIANTS)
+VIDEO_CLIPS = VIDEO_GROUPS * GROUP_SIZE
+SHARD_CLIPS = SHARD_GROUPS * GROUP_SIZE
 
 
 class SimulatedHands:
     """Clips of simulated hands, rendered by `render` and read from disk.
 
-    A clip depends on the options, the seed and its number, so a corpus can grow and its
-    shards can be rendered in any order.
+    Clips come in groups of four which differ in one thing: time, direction, hand. A group
+    depends on the options, the seed and its number, so a corpus can grow and its shards
+    can be rendered in any order. The frames of a reversed clip are not stored.
 
     Args:
         options: what clips are like.
         seed: of the corpus.
-        num_clips: how many.
+        num_clips: how many; a multiple of four.
         cache_dir: folder for all corpora; this one gets a folder of its own in it.
-        slow: which of a clip's frames the low-rate stream sees.
+        fast_ratio: high-rate frames for each low-rate one.
+
+    Raises:
+        UserError: `num_clips` is not made of whole groups.
     """
 
-    def __init__(
-        self, options: ClipOptions, seed: int, num_clips: int, cache_dir: str | Path, slow: Sequence[int]
-    ) -> None:
+    name = "simulated_hands"
+    group_size = GROUP_SIZE
+    variants: tuple[str, ...] = VARIANTS
+
+    def __init__(self, options: ClipOptions, seed: int, num_clips: int, cache_dir: str | Path, fast_ratio: int) -> None:
+        if num_clips < GROUP_SIZE or num_clips % GROUP_SIZE:
+            raise UserError(f"num_clips={num_clips}: simulated clips come in groups of {GROUP_SIZE}, give a multiple")
         self.options = options
         self.seed = seed
         self.num_clips = num_clips
-        self.slow = list(slow)
+        self.fast_ratio = fast_ratio
         self.key = digest(json.dumps([options.to_dict(), seed, version("mujoco"), version("gymnasium-robotics")]))
         self.folder = Path(cache_dir) / f"simulated_hands_{self.key}"
-        self._captions: dict[int, list[list[str]]] = {}
 
     def __len__(self) -> int:
         return self.num_clips
@@ -69,15 +64,48 @@ class SimulatedHands:
     def __getitem__(self, number: int) -> ClipSample:
         """Return clip `number`, which must have been rendered."""
         shard, row = divmod(number, SHARD_CLIPS)
+        group, variant = divmod(row, GROUP_SIZE)
+        words = _read_words(self._words_file(shard))[row]
+        backwards = VARIANTS[variant] == "reversed"
+        stored = 0 if backwards else RENDERED.index(VARIANTS[variant])
         # Mapped, copied and unmapped: memory does not grow with the clips that were read.
-        frames = np.load(self._frames_file(shard), mmap_mode="r")[row].copy()
-        return ClipSample(frames[self.slow], frames, self._shard_captions(shard)[row], f"{self.key}/{number:06d}")
+        frames = np.load(self._frames_file(shard), mmap_mode="r")[group, stored]
+        frames = np.array(frames[::-1] if backwards else frames)
+        return ClipSample(
+            clip_id=self.clip_id(number),
+            video_id=f"{self.key}/{number // VIDEO_CLIPS:06d}",
+            frames_fast=frames,
+            fast_ratio=self.fast_ratio,
+            narrations=[words["narration"]],
+            hod=words["hod"],
+            tracks=HandObjectTracks.from_array(np.load(self._tracks_file(shard), mmap_mode="r")[row].copy()),
+        )
 
-    def captions(self) -> Iterator[list[str]]:
-        """Return the captions of every clip, in order."""
-        for number in range(self.num_clips):
-            shard, row = divmod(number, SHARD_CLIPS)
-            yield self._shard_captions(shard)[row]
+    def clip_id(self, number: int) -> str:
+        """Return the name of clip `number`."""
+        return f"{self.key}/{number:06d}"
+
+    def captions(self) -> Iterator[str]:
+        """Return all captions of all clips."""
+        for shard in range(-(-self.num_clips // SHARD_CLIPS)):
+            for words in _read_words(self._words_file(shard))[: self.num_clips - shard * SHARD_CLIPS]:
+                yield words["narration"]
+                yield from words["hod"]
+
+    def split(self, valid_share: float) -> tuple[Sequence[int], Sequence[int]]:
+        """Return the clips to train on and those held out: the last, whole videos.
+
+        Raises:
+            UserError: one of the two would be empty.
+        """
+        videos = -(-self.num_clips // VIDEO_CLIPS)
+        first = (videos - max(1, round(valid_share * videos))) * VIDEO_CLIPS
+        if not 0 < first < self.num_clips:
+            raise UserError(
+                f"num_clips={self.num_clips} cannot be split into clips to train on and held-out ones: "
+                f"{2 * VIDEO_CLIPS} or more"
+            )
+        return range(first), range(first, self.num_clips)
 
     def render(self, num_workers: int | None = None) -> None:
         """Render the shards that are not on disk, in spawned processes.
@@ -88,7 +116,7 @@ class SimulatedHands:
         Raises:
             UserError: a worker died, for want of memory perhaps.
         """
-        shards = [i for i in range(-(-self.num_clips // SHARD_CLIPS)) if not self._captions_file(i).exists()]
+        shards = [i for i in range(-(-self.num_clips // SHARD_CLIPS)) if not self._words_file(i).exists()]
         if not shards:
             return
         workers = min(num_workers or default_num_workers(), len(shards))
@@ -108,17 +136,22 @@ class SimulatedHands:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _shard_captions(self, shard: int) -> list[list[str]]:
-        if shard not in self._captions:
-            self._captions[shard] = json.loads(self._captions_file(shard).read_text(encoding="utf-8"))
-        return self._captions[shard]
-
     def _frames_file(self, shard: int) -> Path:
-        return self.folder / f"shard_{shard:05d}.npy"
+        return self.folder / f"shard_{shard:06d}.npy"
 
-    def _captions_file(self, shard: int) -> Path:
-        """Written last, so a shard that has captions is whole."""
-        return self.folder / f"shard_{shard:05d}.json"
+    def _tracks_file(self, shard: int) -> Path:
+        return self.folder / f"tracks_{shard:06d}.npy"
+
+    def _words_file(self, shard: int) -> Path:
+        """Written last, so a shard that has words is whole."""
+        return self.folder / f"shard_{shard:06d}.json"
+
+
+@lru_cache(maxsize=256)
+def _read_words(path: Path) -> list[dict[str, Any]]:
+    """Return what is said of the clips of a shard; the last few shards are remembered, so memory is bounded."""
+    words: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return words
 
 
 _renderer: tuple[ClipOptions, ClipRenderer] | None = None  # of this worker process
@@ -128,8 +161,16 @@ def _render_shard(corpus: SimulatedHands, shard: int) -> None:
     global _renderer
     if _renderer is None or _renderer[0] != corpus.options:
         _renderer = (corpus.options, ClipRenderer(corpus.options))
-    numbers = range(shard * SHARD_CLIPS, (shard + 1) * SHARD_CLIPS)
-    clips = [_renderer[1].clip(corpus.seed, number) for number in numbers]
+    first = shard * SHARD_GROUPS
+    groups = [_renderer[1].group(corpus.seed, number) for number in range(first, first + SHARD_GROUPS)]
+    clips = [clip for group in groups for clip in group]
     with atomic_path(corpus._frames_file(shard)) as temporary:
-        np.save(temporary, np.stack([clip.frames for clip in clips]))
-    write_json(corpus._captions_file(shard), [clip.captions for clip in clips])
+        np.save(temporary, np.stack([_stored_frames(group) for group in groups]))
+    with atomic_path(corpus._tracks_file(shard)) as temporary:
+        np.save(temporary, np.stack([clip.tracks.to_array() for clip in clips]))
+    write_json(corpus._words_file(shard), [{"narration": clip.narration, "hod": clip.hod} for clip in clips])
+
+
+def _stored_frames(group: list[RenderedClip]) -> NDArray[np.uint8]:
+    """Return the frames of a group that are not another's played backwards, (3, F, H, W, 3)."""
+    return np.stack([group[VARIANTS.index(name)].frames for name in RENDERED])

@@ -6,6 +6,7 @@ import numpy as np
 SKIN_TONES = np.array(
     [(0.96, 0.82, 0.72), (0.88, 0.68, 0.54), (0.72, 0.50, 0.36), (0.50, 0.33, 0.23), (0.34, 0.22, 0.16)]
 )
+SLEEVE_SHARE = 0.2  # of the clips in which forearms are covered
 
 
 class Appearance:
@@ -37,4 +38,5 @@ class Appearance:
         skin = SKIN_TONES[rng.integers(len(SKIN_TONES))] * rng.uniform(0.85, 1.0)
         model.mat_rgba[self._skin, :3] = skin
         model.mat_reflectance[self._skin] = model.mat_specular[self._skin] = 0
-        model.geom_rgba[self._sleeves, :3] = rng.uniform(0.05, 0.95, 3)
+        sleeve = rng.uniform(0.05, 0.95, 3)
+        model.geom_rgba[self._sleeves, :3] = sleeve if rng.random() < SLEEVE_SHARE else skin

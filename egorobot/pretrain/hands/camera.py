@@ -43,24 +43,26 @@ class HeadPath:
         return position, np.column_stack([cos * right + sin * up, cos * up - sin * right, back])
 
 
-def draw_head(rng: np.random.Generator, focus: Vector) -> HeadPath:
-    """Draw a head, and how it moves, for a clip in which a hand works at `focus` (m)."""
-    position = np.array([focus[0], 0.0, 0.0]) * 0.6 + rng.uniform((-0.55, -0.65, 1.95), (0.45, 0.0, 2.55))
-    centre = np.array([-0.15, 0.6, 2.05])
-    target = focus + rng.uniform(0, 0.5) * (centre - focus) + rng.normal(0, 0.1, 3)
+def draw_head(rng: np.random.Generator, focus: Vector, body: float) -> HeadPath:
+    """Draw a head, and how it moves, for a clip in which a hand of a body at x = `body` works at `focus` (m)."""
+    position = np.array(
+        [body + rng.uniform(-0.1, 0.1), focus[1] - rng.uniform(0.45, 0.7), focus[2] + rng.uniform(0.2, 0.5)]
+    )
     return HeadPath(
         position=position,
-        target=target,
-        turn=rng.normal(0, 0.06, 3),
-        sway=rng.uniform(0, 0.025, 3),
+        target=focus + rng.normal(0, 0.05, 3),
+        turn=rng.normal(0, 0.05, 3),
+        sway=rng.uniform(0, 0.02, 3),
         phase=rng.uniform(0, 2 * np.pi, 3),
         roll=rng.normal(0, 0.06),
-        fovy=rng.uniform(48, 85),
+        fovy=rng.uniform(48, 70),
     )
 
 
 def draw_near_robot_camera(rng: np.random.Generator, focus: Vector, desk: Vector) -> HeadPath:
     """Draw a camera near left_cap2, or now and then near right_cap2; often as still as these are.
+
+    It looks at the hand and shows about a metre around it.
 
     Args:
         rng: source of randomness.
@@ -70,16 +72,25 @@ def draw_near_robot_camera(rng: np.random.Generator, focus: Vector, desk: Vector
     left = rng.random() < 0.75
     position = ROBOT_VIEWS[0 if left else 1] + rng.normal(0, rng.choice([0.03, 0.2]), 3)
     position[0] = max(position[0], LEFT_WALL + desk[0])
-    # These cameras look at knob 1 and at the microwave.
-    aim = np.array([-0.13, 0.68, 2.23]) if left else np.array([-0.85, 0.72, 1.6])
-    target = aim + rng.uniform(0, 0.25) * (focus - aim) + rng.normal(0, rng.choice([0.03, 0.12]), 3)
     still = rng.random() < 0.6
     return HeadPath(
         position=position,
-        target=target,
+        target=focus + rng.normal(0, 0.06, 3),
         turn=np.zeros(3) if still else rng.normal(0, 0.04, 3),
         sway=np.zeros(3) if still else rng.uniform(0, 0.015, 3),
         phase=rng.uniform(0, 2 * np.pi, 3),
         roll=0.0 if still else rng.normal(0, 0.03),
-        fovy=rng.uniform(34, 50),
+        fovy=2 * np.degrees(np.arctan(rng.uniform(0.4, 0.6) / np.linalg.norm(focus - position))),
     )
+
+
+def project_all(points: Vector, position: Vector, rotation: NDArray[np.float64], fovy: float) -> Vector:
+    """Return where `points` (N, 3; m) are in a square image, (N, 2): from left and from top, in [0, 1] when in view."""
+    right, up, back = ((points - position) @ rotation).T
+    reach = np.maximum(-back, 1e-3) * np.tan(np.radians(fovy) / 2)
+    return np.stack([0.5 + 0.5 * right / reach, 0.5 - 0.5 * up / reach], axis=1)
+
+
+def project(point: Vector, position: Vector, rotation: NDArray[np.float64], fovy: float) -> Vector:
+    """Return where one `point` (3,) is, (2,); see `project_all`."""
+    return project_all(point[None], position, rotation, fovy)[0]

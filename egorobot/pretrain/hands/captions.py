@@ -1,15 +1,17 @@
 """What a clip shows, in words: a narration and captions of hand and object.
 
 Every word comes from the simulator's ground truth; nothing here is drawn that could be
-wrong: chance only chooses among ways to say the same.
+wrong: chance only chooses among ways to say the same. A narration names the thing and
+what was done in general: which hand did it, which way and in which order is left to the
+captions of hand and object, as in real narrations.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from egorobot.pretrain.hands.motion import MANIPULATE, REACH, Motion
+from egorobot.pretrain.hands.fixtures import Fixture
 
 COLUMNS = ("far left", "left", "centre", "right", "far right")
 ROWS = ("top", "upper", "middle", "lower", "bottom")
@@ -27,28 +29,55 @@ class SeenObject:
     place: NDArray[np.float64]
 
 
-@dataclass
-class Track:
+@dataclass(frozen=True)
+class Story:
     """Ground truth of a clip, frame by frame.
 
     Attributes:
+        side: the hand that works, "right" or "left".
+        verb: see `Motion.verb`.
+        fixture: what it works, None for the kettle.
+        noun: the same in words.
         hand: where the hand is in the image, (F, 2): from left and from top, in [0, 1].
         handle: the same of the thing it works, (F, 2).
         contact: whether it holds it, (F,).
-        hand_in_camera: the hand's position in the camera's axes at the last frame, right,
-            up and backward, (F, 3) in m.
-        hidden: whether something stands before the handle at the last frame.
+        hand_in_camera: the hand's position in the camera's axes at mid-clip, right, up
+            and backward, (F, 3) in m.
+        handle_in_camera: the same of the handle.
+        distance: of the hand from the handle, (F,) in m.
+        height: of the handle above the floor, (F,) in m.
         opening: how far open the fixture is, from 0 to 1, (F,); empty for the kettle.
         others: other things in view at the last frame.
     """
 
+    side: str
+    verb: str
+    fixture: Fixture | None
+    noun: str
     hand: NDArray[np.float64]
     handle: NDArray[np.float64]
     contact: NDArray[np.bool_]
     hand_in_camera: NDArray[np.float64]
-    hidden: bool
+    handle_in_camera: NDArray[np.float64]
+    distance: NDArray[np.float64]
+    height: NDArray[np.float64]
     opening: NDArray[np.float64]
     others: list[SeenObject] = field(default_factory=list)
+
+    def reversed(self, others: list[SeenObject]) -> "Story":
+        """Return the story of the clip played backwards; `others` are in view at its last frame."""
+        return replace(
+            self,
+            hand=self.hand[::-1],
+            handle=self.handle[::-1],
+            contact=self.contact[::-1],
+            hand_in_camera=self.hand_in_camera[::-1],
+            handle_in_camera=self.handle_in_camera[::-1],
+            distance=self.distance[::-1],
+            height=self.height[::-1],
+            opening=self.opening[::-1],
+            others=others,
+        )
 
 
 def place_words(place: NDArray[np.float64]) -> str:
@@ -72,75 +101,76 @@ def direction_words(displacement: NDArray[np.float64]) -> str:
     largest = np.abs(displacement).max()
     if largest < MIN_MOVE:
         return ""
-    axes = [axis for axis in np.argsort(-np.abs(displacement)) if abs(displacement[axis]) > 0.4 * largest]
-    return " and ".join(DIRECTIONS[axis][int(displacement[axis] > 0)] for axis in axes)
+    axes = [axis for axis in np.argsort(-np.abs(displacement)) if abs(displacement[axis]) > 0.5 * largest]
+    return " and ".join(DIRECTIONS[axis][int(displacement[axis] > 0)] for axis in axes[:2])
 
 
-def make_captions(motion: Motion, track: Track, rng: np.random.Generator) -> list[str]:
-    """Return the captions of a clip: its narration, then two captions of hand and object."""
-    hand = _hand_sentence(motion, track, rng)
-    return [narration(motion, rng), hand, f"{hand} {_objects_sentence(motion, track, rng)}"]
+def narration(story: Story, rng: np.random.Generator) -> str:
+    """Return what happens in the manner of Ego4D's narrators: "#C C handles the microwave"."""
+    thing = story.fixture.name if story.fixture else "kettle"
+    verbs = ("handles", "moves") if story.verb != "reach" else ("moves a hand at", "gestures at")
+    return f"#C C {_pick(rng, verbs)} the {thing}"
 
 
-def narration(motion: Motion, rng: np.random.Generator) -> str:
-    """Return what happens in the manner of Ego4D's narrators: "#C C opens the microwave"."""
-    thing = motion.fixture.name if motion.fixture else "kettle"
-    if motion.phase == REACH:
-        return f"#C C {_pick(rng, ('reaches for', 'moves a hand to'))} the {thing}"
-    if motion.phase != MANIPULATE:
-        return f"#C C {_pick(rng, ('lets go of', 'releases'))} the {thing}"
-    if motion.fixture:
-        verb = _pick(rng, motion.fixture.verbs[0 if motion.verb == "open" else 1])
-        return f"#C C {verb} the {thing}"
-    verbs = {"lift": ("lifts", "picks up"), "put down": ("puts down", "places"), "push": ("pushes", "moves")}
-    return f"#C C {_pick(rng, verbs[motion.verb])} the {thing}"
+def hod_captions(story: Story, rng: np.random.Generator) -> list[str]:
+    """Return two captions of hand-object dynamics: what the hand does, and the same with places and things."""
+    dynamics = hand_sentence(story)
+    start, end = place_words(story.hand[0]), place_words(story.hand[-1])
+    where = f"it starts at the {start} and ends at the {end}"
+    return [f"{dynamics}.", f"{dynamics}; {where}; {_objects_sentence(story, rng)}."]
 
 
-def _hand_sentence(motion: Motion, track: Track, rng: np.random.Generator) -> str:
-    way = direction_words(track.hand_in_camera[-1] - track.hand_in_camera[0])
-    start, end = place_words(track.hand[0]), place_words(track.hand[-1])
-    hand, noun = f"the {motion.side} hand", motion.noun
-    if motion.phase == REACH:
-        moves = f"reaches {way}" if way else "reaches"
-        touch = "and touches it" if track.contact[-1] else "without touching it yet"
-        return f"{hand} {moves} from the {start} for the {noun} at the {place_words(track.handle[-1])} {touch}."
-    if motion.phase != MANIPULATE:
-        moves = f"moves {way}" if way else "stays"
-        return f"{hand} lets go of the {noun} at the {place_words(track.handle[-1])} and {moves} to the {end}."
-    takes = "lays its palm on" if motion.verb == "push" else _pick(rng, ("grasps", "holds", "takes"))
-    if motion.fixture and motion.fixture.grip == "point":
-        takes = "touches"
-    sentence = f"{hand} {takes} the {noun} at the {start} and {_move_verb(motion)} it"
-    sentence += f" {way}" if way else " in its place"
-    return f"{sentence}, ending at the {end}."
-
-
-def _move_verb(motion: Motion) -> str:
-    if motion.fixture is None:
-        return {"lift": "lifts", "put down": "lowers", "push": "pushes"}[motion.verb]
-    if motion.fixture.grip == "pinch":
-        return "turns"
-    if motion.fixture.grip == "point":
-        return "flips"
-    if motion.fixture.joint == "slide_cabinet":
-        return "slides"
-    return "pulls" if motion.verb == "open" else "pushes"
-
-
-def _objects_sentence(motion: Motion, track: Track, rng: np.random.Generator) -> str:
-    parts = []
-    if motion.fixture:
-        begin, end = (opening_words(motion.fixture.states, value) for value in track.opening[[0, -1]])
-        change = f"stays {end}" if begin == end else f"goes from {begin} to {end}"
-        parts.append(f"the {motion.fixture.name} {change}")
+def hand_sentence(story: Story) -> str:
+    """Return which hand does what to which thing, which way and in which order."""
+    hand, noun = f"the {story.side} hand", f"the {story.noun}"
+    moving = story.hand_in_camera if story.verb == "reach" else story.handle_in_camera
+    way = direction_words(moving[-1] - moving[0])
+    way = f" {way}" if way else ""
+    if story.verb == "reach":
+        nearer = story.distance[-1] < story.distance[0]
+        return f"{hand} reaches{way} for {noun}" if nearer else f"{hand} draws back{way} from {noun}"
+    verb, manner = _move_words(story)
+    takes, lets_go = not story.contact[0], not story.contact[-1]
+    if takes:
+        moves = f"takes {noun} and {verb} it{manner}{way}"
+    elif lets_go:
+        moves = f"{verb} {noun}{manner}{way}"
     else:
-        parts.append(f"the kettle ends at the {place_words(track.handle[-1])}")
-    if track.others:
-        for i in rng.permutation(len(track.others))[:2]:
-            other = track.others[i]
-            state = f" {other.state}" if other.state else ""
-            parts.append(f"the {other.noun} is{state} at the {place_words(other.place)}")
-    return ", ".join(parts) + "."
+        moves = f"holds {noun} and {verb} it{manner}{way}"
+    return f"{hand} {moves}" + (", then lets go of it" if lets_go else "")
+
+
+def _move_words(story: Story) -> tuple[str, str]:
+    """Return the verb of the move, and where it leads: ("pulls", " open")."""
+    fixture = story.fixture
+    if fixture is None:
+        if story.verb == "push":
+            return "pushes", ""
+        return ("lifts" if story.height[-1] > story.height[0] else "lowers"), ""
+    opens = bool(story.opening[-1] > story.opening[0])
+    if fixture.grip == "pinch":
+        return "turns", " on" if opens else " off"
+    if fixture.grip == "point":
+        return "flips", " on" if opens else " off"
+    if fixture.joint == "slide_cabinet":
+        return "slides", " open" if opens else " shut"
+    return ("pulls", " open") if opens else ("pushes", " shut")
+
+
+def _objects_sentence(story: Story, rng: np.random.Generator) -> str:
+    """Return how the thing's state changes, and what else is in view where."""
+    parts = []
+    if story.fixture:
+        begin, end = (opening_words(story.fixture.states, value) for value in story.opening[[0, -1]])
+        change = f"stays {end}" if begin == end else f"goes from {begin} to {end}"
+        parts.append(f"the {story.fixture.name} {change}")
+    else:
+        parts.append(f"the kettle ends at the {place_words(story.handle[-1])}")
+    for i in rng.permutation(len(story.others))[:2]:
+        other = story.others[i]
+        state = f" {other.state}" if other.state else ""
+        parts.append(f"the {other.noun} is{state} at the {place_words(other.place)}")
+    return ", ".join(parts)
 
 
 def opening_words(states: tuple[str, str, str], opening: float) -> str:

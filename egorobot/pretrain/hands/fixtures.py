@@ -80,7 +80,6 @@ FIXTURES: tuple[Fixture, ...] = (
 
 KETTLE_SITE = "kettle_site"
 KETTLE_REST = np.array([-0.269, 0.35, 1.626])  # m, in a kitchen whose desk is at rest
-KETTLE_MOTIONS = ("lift", "put down", "push")
 
 
 def hold_kettle(data: mujoco.MjData, side: str, tilt: float) -> HandPose:

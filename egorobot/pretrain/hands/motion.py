@@ -1,23 +1,17 @@
-"""What happens in a clip: a hand reaches, moves something, lets go."""
+"""What a hand does: where it and the thing it works on are at every time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from egorobot.pretrain.hands.fixtures import (
-    FIXTURES,
-    KETTLE_MOTIONS,
-    KETTLE_REST,
-    KETTLE_SITE,
-    Fixture,
-    hold_kettle,
-    push_kettle,
-)
-from egorobot.pretrain.hands.pose import POSTURES, HandPose, Vector, blend_postures, smooth_step
+from egorobot.pretrain.hands.fixtures import KETTLE_SITE, Fixture, hold_kettle, push_kettle
+from egorobot.pretrain.hands.pose import POSTURES, HandPose, Vector, blend_postures, smooth_step, unit
 from egorobot.pretrain.hands.scene import HandKitchen
 
 GRASP_TIME = 0.25  # s to close or open the fingers
-REACH, WITHDRAW, MANIPULATE = "reach", "withdraw", "manipulate"
+ELBOW_SHARE = 0.65  # of a forearm's direction that its elbow decides, the rest being the handle's
+ELBOW = np.array([0.42, 0.0, 1.65])  # of a right arm, from the body's middle, in m
+ELBOW_SWING = 0.35  # m that it swings outwards and up for each rad that a knob is turned
 
 
 @dataclass(frozen=True)
@@ -47,26 +41,28 @@ class Motion:
 
     Attributes:
         side: "right" or "left".
-        phase: what the clip shows most of: "reach", "manipulate" or "withdraw".
-        verb: "open" or "close" a fixture; "lift", "put down" or "push" the kettle.
+        verb: "work" a fixture; "lift" or "push" the kettle; "reach" for either.
         fixture: the fixture, or None for the kettle.
         begin: joint position before (rad, m); for the kettle its position, (3,) in m.
         end: the same afterwards.
         yaw: of the kettle, in rad.
         tilt: lean of the forearm, see `Fixture.hold`.
+        body: x of the middle of the body whose hand it is, in m.
         rest: where the hand comes from and goes to.
+        near: how near the handle the hand begins and ends a reach, from 0 at rest to 1.
         timing: when.
     """
 
     side: str
-    phase: str
     verb: str
     fixture: Fixture | None
     begin: Vector
     end: Vector
     yaw: float
     tilt: float
+    body: float
     rest: HandPose
+    near: tuple[float, float]
     timing: Timing
 
     @property
@@ -85,28 +81,57 @@ class Motion:
         """Return how far along the handle's way the handle is at `time` (s), from 0 to 1."""
         return smooth_step((time - self.timing.start) / (self.timing.stop - self.timing.start))
 
+    def position(self, time: float) -> Vector:
+        """Return the handle's joint position at `time` (s): rad, m, or the kettle's place (3,)."""
+        share = self.progress(time)
+        return (1 - share) * self.begin + share * self.end
+
     def in_contact(self, time: float) -> bool:
         """Return whether the hand holds the handle at `time` (s)."""
-        return self.timing.contact <= time <= self.timing.release
+        return self.verb != "reach" and self.timing.contact <= time <= self.timing.release
 
     def apply(self, kitchen: HandKitchen, time: float) -> HandPose:
         """Put the fixture and the hand where they are at `time` (s) and return the hand's pose."""
-        share = self.progress(time)
-        position = (1 - share) * self.begin + share * self.end
         if self.fixture:
-            kitchen.set_joint(self.fixture.joint, position)
+            kitchen.set_joint(self.fixture.joint, self.position(time))
         else:
-            place_kettle(kitchen, position, self.yaw)
+            place_kettle(kitchen, self.position(time), self.yaw)
         kitchen.forward()
-        hold = self._hold(kitchen)
-        when = self.timing
-        near = smooth_step((time - when.leave) / (when.contact - when.leave))
-        near *= 1 - smooth_step((time - when.release) / (when.back - when.release))
-        closed = smooth_step((time - when.contact + GRASP_TIME) / GRASP_TIME)
-        closed *= 1 - smooth_step((time - when.release) / GRASP_TIME)
+        hold = self._with_elbow(self._hold(kitchen), self.position(time))
+        near, closed = self._nearness(time)
         pose = self.rest.towards(hold, near)
         kitchen.place_hand(self.side, pose, blend_postures(POSTURES["open"], POSTURES[hold.grip], closed))
         return pose
+
+    def with_other_hand(self) -> "Motion":
+        """Return the same done by the other hand, which comes from the other side of the body."""
+        mirror = np.array([-1.0, 1.0, 1.0])
+        rest = HandPose(
+            self.rest.point * mirror + (2 * self.body, 0, 0), self.rest.pointing * mirror, self.rest.thumb * mirror
+        )
+        return replace(self, side="left" if self.side == "right" else "right", rest=rest)
+
+    def with_body(self, body: float) -> "Motion":
+        """Return the same done by a body whose middle is at x = `body` (m)."""
+        rest = replace(self.rest, point=self.rest.point + np.array([body - self.body, 0, 0]))
+        return replace(self, body=body, rest=rest)
+
+    def turned_round(self) -> "Motion":
+        """Return the motion that begins alike and goes the other way."""
+        first, last = self.near
+        return replace(self, end=2 * self.begin - self.end, near=(first, max(2 * first - last, 0.0)))
+
+    def _nearness(self, time: float) -> tuple[float, float]:
+        """Return how near the handle the hand is, and how far its fingers are closed, from 0 to 1."""
+        when = self.timing
+        if self.verb == "reach":
+            first, last = self.near
+            near = first + (last - first) * self.progress(time)
+            return near, smooth_step(2 * near - 1.5)
+        near = smooth_step((time - when.leave) / (when.contact - when.leave))
+        near *= 1 - smooth_step((time - when.release) / (when.back - when.release))
+        closed = smooth_step((time - when.contact + GRASP_TIME) / GRASP_TIME)
+        return near, closed * (1 - smooth_step((time - when.release) / GRASP_TIME))
 
     def _hold(self, kitchen: HandKitchen) -> HandPose:
         if self.fixture:
@@ -116,100 +141,45 @@ class Motion:
             return push_kettle(kitchen.data, self.side, way / np.linalg.norm(way))
         return hold_kettle(kitchen.data, self.side, self.tilt)
 
+    def _with_elbow(self, hold: HandPose, position: Vector) -> HandPose:
+        """Return `hold` with the forearm coming from its own side of the body."""
+        sign = 1.0 if self.side == "right" else -1.0
+        elbow = ELBOW * (sign, 1, 1) + (self.body, 0, 0)
+        if hold.grip == "pinch":  # turning a knob, the elbow swings about the wrist
+            turn = float(position[0]) - (self.fixture.opened if self.fixture else 0.0) / 2
+            elbow = elbow + ELBOW_SWING * turn * np.array([1.0, 0.0, sign * 0.5])
+        forearm = unit(hold.point - elbow)
+        return replace(hold, pointing=(1 - ELBOW_SHARE) * hold.pointing + ELBOW_SHARE * forearm)
+
+
+@dataclass(frozen=True)
+class Distraction:
+    """The other hand, which works on nothing.
+
+    Attributes:
+        side: "right" or "left".
+        rest: its pose at mid-clip.
+        drift: how far it moves in the clip, in m.
+    """
+
+    side: str
+    rest: HandPose
+    drift: Vector
+
+    def apply(self, kitchen: HandKitchen, share: float) -> None:
+        """Put the hand where it is at `share` (0 to 1) of the clip."""
+        pose = replace(self.rest, point=self.rest.point + (smooth_step(share) - 0.5) * self.drift)
+        kitchen.place_hand(self.side, pose, POSTURES["open"])
+
+    def with_other_hand(self, body: float) -> "Distraction":
+        """Return the same of the other hand, mirrored about the body's middle at x = `body` (m)."""
+        mirror = np.array([-1.0, 1.0, 1.0])
+        rest = HandPose(
+            self.rest.point * mirror + (2 * body, 0, 0), self.rest.pointing * mirror, self.rest.thumb * mirror
+        )
+        return Distraction("left" if self.side == "right" else "right", rest, self.drift * mirror)
+
 
 def place_kettle(kitchen: HandKitchen, position: Vector, yaw: float) -> None:
     """Put the kettle at `position` (m), turned by `yaw` (rad)."""
     kitchen.set_joint("kettle", np.concatenate([position, [np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]]))
-
-
-def draw_motion(rng: np.random.Generator, length: float, desk: Vector, from_robot: bool) -> Motion:
-    """Draw what happens in a clip.
-
-    Args:
-        rng: source of randomness.
-        length: of the clip, in s.
-        desk: offset of the desk from its rest, in m.
-        from_robot: the hand comes from where the robot stands, not from below a head.
-    """
-    side = "right" if rng.random() < 0.6 else "left"
-    phase = str(rng.choice([MANIPULATE, REACH, WITHDRAW], p=[0.7, 0.18, 0.12]))
-    choice = int(rng.integers(len(FIXTURES) + 2))  # the kettle has three motions
-    yaw = float(rng.uniform(-0.3, 0.3))
-    if choice < len(FIXTURES):
-        fixture: Fixture | None = FIXTURES[choice]
-        verb, begin, end = _draw_opening(rng, FIXTURES[choice])
-    else:
-        fixture = None
-        verb, begin, end = _draw_kettle_way(rng, desk)
-    return Motion(
-        side=side,
-        phase=phase,
-        verb=verb,
-        fixture=fixture,
-        begin=begin,
-        end=end,
-        yaw=yaw,
-        tilt=float(rng.uniform(-0.6, 0.3)),
-        rest=_draw_rest(rng, side, from_robot),
-        timing=_draw_timing(rng, phase, length),
-    )
-
-
-def draw_kettle_place(rng: np.random.Generator, desk: Vector) -> Vector:
-    """Draw where the kettle stands, in m: in its place as often as not."""
-    shift = np.zeros(3) if rng.random() < 0.5 else rng.uniform((-0.2, -0.1, 0), (0.35, 0.15, 0))
-    return KETTLE_REST + shift + desk * (0, 0, 1)
-
-
-def _draw_opening(rng: np.random.Generator, fixture: Fixture) -> tuple[str, Vector, Vector]:
-    shut = fixture.opened * rng.uniform(0.0, 0.15)
-    opened = fixture.opened * rng.uniform(0.5, 1.0)
-    if rng.random() < 0.6:
-        return "open", np.array([shut]), np.array([opened])
-    return "close", np.array([opened]), np.array([shut])
-
-
-def _draw_kettle_way(rng: np.random.Generator, desk: Vector) -> tuple[str, Vector, Vector]:
-    verb = str(rng.choice(KETTLE_MOTIONS))
-    place = draw_kettle_place(rng, desk)
-    if verb == "push":
-        angle = rng.choice([0, np.pi / 2, np.pi]) + rng.normal(0, 0.2)
-        return verb, place, place + rng.uniform(0.08, 0.2) * np.array([np.cos(angle), np.sin(angle), 0])
-    raised = place + rng.uniform((-0.15, -0.15, 0.1), (0.15, 0.05, 0.3))
-    return (verb, place, raised) if verb == "lift" else (verb, raised, place)
-
-
-def _draw_rest(rng: np.random.Generator, side: str, from_robot: bool) -> HandPose:
-    sign = 1.0 if side == "right" else -1.0
-    if from_robot:
-        point = rng.uniform((-0.35, -0.1, 1.7), (0.35, 0.3, 2.5))
-    else:
-        point = rng.uniform((-0.5, -0.1, 1.65), (0.3, 0.25, 2.1)) + np.array([0.15 * sign, 0, 0])
-    pointing = np.array([0.0, 1.0, 0.0]) + rng.normal(0, 0.25, 3)
-    # A resting palm faces down or inwards: the thumb is on the inner side or on top.
-    thumb = np.array([-sign * rng.uniform(0.2, 1.0), 0.0, rng.uniform(0.2, 1.0)])
-    return HandPose(point, pointing, thumb)
-
-
-def _draw_timing(rng: np.random.Generator, phase: str, length: float) -> Timing:
-    duration = rng.uniform(0.5, 1.4) * max(length, 0.5)
-    if phase == REACH:
-        contact = rng.uniform(0.85, 1.15) * length
-        start = contact + rng.uniform(0.1, 0.3)
-    elif phase == WITHDRAW:
-        stop = rng.uniform(-0.3, 0.05) * length
-        start = stop - duration
-        contact = start - 0.2
-    else:
-        start = rng.uniform(0.35, 0.65) * length - duration / 2
-        contact = start - rng.uniform(0.05, 0.25)
-    stop = start + duration
-    release = stop + rng.uniform(0.05, 0.25)
-    return Timing(
-        leave=contact - rng.uniform(0.7, 1.3),
-        contact=contact,
-        start=start,
-        stop=stop,
-        release=release,
-        back=release + rng.uniform(0.7, 1.3),
-    )

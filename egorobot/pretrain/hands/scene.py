@@ -24,7 +24,7 @@ VISIBLE_GROUP, HIDDEN_GROUP = 1, 5  # geom groups: MuJoCo draws 0 to 2
 # Faces kept of a hand's visual meshes, which have 33,000 as shipped.
 HAND_FACES = {"wrist": 200, "palm": 500, "lfmetacarpal": 150, "knuckle": 60}
 FINGER_FACES = 120
-SLEEVE_SIZE = (0.045, 0.12, 0.0)  # radius and half-length of a forearm, m
+SLEEVE_SIZE = (0.045, 0.28, 0.0)  # radius and half-length of an arm, m
 
 
 class HandKitchen:
@@ -60,6 +60,10 @@ class HandKitchen:
         for name, angle in posture.items():
             self.set_joint(f"{side}/robot0:{name}", angle)
         self.model.geom_group[self._hand_geoms[side]] = VISIBLE_GROUP
+
+    def hand_geoms(self, side: str) -> NDArray[np.int_]:
+        """Return the geoms of the `side` hand that can be seen."""
+        return self._hand_geoms[side]
 
     def hide_hand(self, side: str) -> None:
         """Do not draw the `side` hand."""

@@ -8,6 +8,10 @@ from egorobot.errors import UserError
 MODEL_TYPE = "egovideo"
 Pooling = str  # "grid", "mean" or "cls"
 POOLINGS = ("grid", "mean", "cls")
+ACTIVATIONS = ("gelu", "quick_gelu")
+STREAMS = ("both", "slow")
+STEM_GROUPS = 8  # of channels that a stem normalises together
+NORM_EPS = 1e-6  # of the vision tower's norms, as in the official code
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,20 @@ class EgoVideoConfig:
         width: channels of a token.
         depth: transformer blocks, shared by both streams.
         heads: attention heads.
+        stem: channels between the convolutions of a patch embedding, which learn faster
+            from few clips than one does (Xiao et al. 2021); the last of them halve the
+            image. Empty is one convolution as large as a patch, as in CLIP.
+        fast_differences: whether the high-rate stream sees each frame's change since the
+            one before beside it.
         mlp_ratio: hidden channels of a block's MLP over `width`.
         adapter_ratio: hidden channels of a motion adapter over `width`.
         adapter_window: side of the adapter's convolution in space, in patches; 1 is
             time only, as in the official code, 3 is space and time, as in its figure.
+        adapter_blocks: how many of the last blocks have an adapter; None is all of them.
+        activation: of both towers. "gelu", as in the official code, or "quick_gelu", as
+            in OpenAI's CLIP.
+        streams: what a clip's vector is made of, "both" streams or the "slow" one, the
+            low-rate stream, alone: then there is no high-rate stream.
         pooling: what a stream hands on. "grid": the mean of all patch tokens, and from
             the low-rate stream the last frame's tokens as well, each reduced to
             `grid_channels`, in their places; "mean": the mean only; "cls": the class
@@ -41,6 +55,8 @@ class EgoVideoConfig:
         text_depth: its blocks.
         text_heads: its attention heads.
         context_length: longest caption, in tokens.
+        text_causal: whether a token sees only those before it, and captions are always
+            padded to `context_length`: CLIP's text tower.
         vocabulary: CLIP's BPE ids that the text tower knows, ascending; any other
             token is read as unknown. Empty stands for all of them.
     """
@@ -60,13 +76,19 @@ class EgoVideoConfig:
     text_width: int
     text_depth: int
     text_heads: int
+    stem: tuple[int, ...] = ()
+    fast_differences: bool = False
     mlp_ratio: float = 4.0
     adapter_ratio: float = 0.5
-    adapter_window: int = 1
+    adapter_window: int = 3
+    adapter_blocks: int | None = None
+    activation: str = "gelu"
+    streams: str = "both"
     pooling: Pooling = "grid"
     grid_size: int = 7
     grid_channels: int = 5
     context_length: int = 77
+    text_causal: bool = False
     vocabulary: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -78,10 +100,20 @@ class EgoVideoConfig:
         for side, patch in ((self.image_size, self.patch_size), (self.fast_image_size, self.fast_patch_size)):
             if side % patch:
                 raise ValueError(f"an image of {side} pixels is not a whole number of patches of {patch}")
+            if patch % 2 ** len(self.stem) or any(channels % STEM_GROUPS for channels in self.stem):
+                raise ValueError(
+                    f"stem={list(self.stem)}: patches of {patch} pixels must be halved that often, "
+                    f"and channels be multiples of {STEM_GROUPS}"
+                )
         if self.width % self.heads or self.text_width % self.text_heads:
             raise ValueError("width must be a multiple of heads, and text_width of text_heads")
-        if self.pooling not in POOLINGS:
-            raise ValueError(f"unknown pooling '{self.pooling}': choose one of {', '.join(POOLINGS)}")
+        for field, choices in (("pooling", POOLINGS), ("activation", ACTIVATIONS), ("streams", STREAMS)):
+            if (value := getattr(self, field)) not in choices:
+                raise ValueError(f"unknown {field} '{value}': choose one of {', '.join(choices)}")
+        if not 0 <= self.num_adapters <= self.depth:
+            raise ValueError(f"adapter_blocks={self.adapter_blocks} must be 0 to {self.depth}, the depth")
+        if self.streams == "slow" and self.adapter_blocks:
+            raise ValueError("adapter_blocks must be null or 0 with streams=slow: adapters are the high-rate stream's")
         if min(self.num_slow, self.fast_ratio, self.depth) < 1 or not self.adapter_window % 2:
             raise ValueError("num_slow, fast_ratio and depth must be 1 or more, adapter_window odd")
 
@@ -90,9 +122,21 @@ class EgoVideoConfig:
         """Frames of the high-rate stream, lambda * T."""
         return self.num_slow * self.fast_ratio
 
+    @property
+    def num_adapters(self) -> int:
+        """Motion adapters, one each in as many of the last blocks."""
+        if self.adapter_blocks is None:
+            return self.depth if self.streams == "both" else 0
+        return self.adapter_blocks
+
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `config.json`."""
-        return {"model_type": MODEL_TYPE, **asdict(self), "vocabulary": list(self.vocabulary)}
+        return {
+            "model_type": MODEL_TYPE,
+            **asdict(self),
+            "stem": list(self.stem),
+            "vocabulary": list(self.vocabulary),
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "EgoVideoConfig":
@@ -105,7 +149,7 @@ class EgoVideoConfig:
         values = dict(values)
         if values.pop("model_type", None) != MODEL_TYPE:
             raise ValueError(f"its model_type is not '{MODEL_TYPE}'")
-        return cls(**{**values, "vocabulary": tuple(values.get("vocabulary", ()))})
+        return cls(**{**values, **{name: tuple(values.get(name, ())) for name in ("stem", "vocabulary")}})
 
 
 SIZES: dict[str, EgoVideoConfig] = {
@@ -127,7 +171,46 @@ SIZES: dict[str, EgoVideoConfig] = {
         text_width=128,
         text_depth=2,
         text_heads=4,
-        adapter_window=3,
+    ),
+    # The official sizes, whose frames are spread over a clip of any length. Policies need
+    # a rate: nano's, at which 16 frames span 2.4 s.
+    "b": EgoVideoConfig(
+        size="b",
+        num_slow=4,
+        fast_ratio=4,
+        frame_rate=6.25,
+        image_size=224,
+        patch_size=16,
+        fast_image_size=224,
+        fast_patch_size=16,
+        width=768,
+        depth=12,
+        heads=12,
+        joint_dim=512,
+        text_width=512,
+        text_depth=12,
+        text_heads=8,
+        pooling="mean",
+        text_causal=True,
+    ),
+    "l": EgoVideoConfig(
+        size="l",
+        num_slow=4,
+        fast_ratio=4,
+        frame_rate=6.25,
+        image_size=336,
+        patch_size=14,
+        fast_image_size=336,
+        fast_patch_size=14,
+        width=1024,
+        depth=24,
+        heads=16,
+        joint_dim=512,
+        text_width=768,
+        text_depth=12,
+        text_heads=12,
+        pooling="mean",
+        text_causal=True,
     ),
 }
 
@@ -140,4 +223,7 @@ def get_size(name: str, **changes: Any) -> EgoVideoConfig:
     """
     if name not in SIZES:
         raise UserError(f"unknown size '{name}': choose one of {', '.join(SIZES)}")
-    return replace(SIZES[name], **changes)
+    fields: dict[str, Any] = {
+        field: tuple(value) if isinstance(value, list) else value for field, value in changes.items()
+    }
+    return replace(SIZES[name], **fields)

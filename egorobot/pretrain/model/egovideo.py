@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,10 +12,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from egorobot.errors import UserError
 from egorobot.files import digest
-from egorobot.pretrain.model.config import EgoVideoConfig
+from egorobot.pretrain.model.block import SharedBlock
+from egorobot.pretrain.model.config import STREAMS, EgoVideoConfig
 from egorobot.pretrain.model.folder import config_json, read_folder, write_folder
-from egorobot.pretrain.model.frames import normalise_frames
+from egorobot.pretrain.model.frames import FRAMES_VERSION, normalise_frames
+from egorobot.pretrain.model.hub import find_folder, push
 from egorobot.pretrain.model.loss import contrastive_loss
 from egorobot.pretrain.model.text import TextTower
 from egorobot.pretrain.model.vision import TwoStreamVision, slow_indices
@@ -31,7 +36,6 @@ class EgoVideo(nn.Module):
 
     Attributes:
         name: what it is called in a table of results.
-        dim: length of what `embed` returns.
         num_frames: frames that `embed` wants, lambda * T.
         frame_rate: their rate, in Hz.
     """
@@ -46,46 +50,60 @@ class EgoVideo(nn.Module):
             self.vision = TwoStreamVision(config)
             self.text = TextTower(config)
             self.slow_projection = nn.Linear(self.vision.slow_pooling.dim, config.joint_dim, bias=False)
-            self.fast_projection = nn.Linear(self.vision.fast_pooling.dim, config.joint_dim, bias=False)
-            self.fusion = nn.Linear(2 * config.joint_dim, config.joint_dim)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / TEMPERATURE)))
-        self.dim = self.vision.slow_pooling.dim + self.vision.fast_pooling.dim
+            self.fast_projection: nn.Linear | None = None
+            self.fusion: nn.Linear | None = None
+            if self.vision.fast_pooling is not None:
+                self.fast_projection = nn.Linear(self.vision.fast_pooling.dim, config.joint_dim, bias=False)
+                self.fusion = nn.Linear(2 * config.joint_dim, config.joint_dim)
+        self.log_scale = nn.Parameter(torch.tensor([math.log(1 / TEMPERATURE)]))  # FSDP takes no scalars
         self.num_frames = config.num_frames
         self.frame_rate: float | None = config.frame_rate
+        self._embed_streams = config.streams
 
-    def pooled(self, frames_slow: Tensor, frames_fast: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what each stream hands on.
+    def forward(
+        self, frames_slow: Tensor, frames_fast: Tensor, captions: Sequence[str]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what `contrastive_loss` wants of clips and their captions.
 
         Args:
             frames_slow: uint8, (B, T, H, W, 3).
-            frames_fast: uint8, (B, lambda*T, H, W, 3).
+            frames_fast: uint8, (B, lambda*T, H, W, 3); not looked at with streams=slow.
+            captions: B captions.
 
         Returns:
-            Vectors of the low-rate and of the high-rate stream, (B, slow dim) and (B, fast dim).
+            Vectors of the clips and of the captions as from `encode_video` and
+            `encode_text`, and the inverse temperature, (1,), at most 100.
         """
-        slow = self.vision.slow(normalise_frames(frames_slow, self.config.image_size))
-        fast = self.vision.fast(normalise_frames(frames_fast, self.config.fast_image_size))
-        return slow, fast
+        scale = self.log_scale.exp().clamp(max=MAX_SCALE)
+        return self.encode_video(frames_slow, frames_fast), self.encode_text(captions), scale
+
+    def loss(self, frames_slow: Tensor, frames_fast: Tensor, captions: Sequence[str]) -> Tensor:
+        """Return the contrastive loss of a batch; arguments as for `forward`."""
+        video, text, scale = self(frames_slow, frames_fast, captions)
+        return contrastive_loss(video, text, scale, captions)
 
     def encode_video(self, frames_slow: Tensor, frames_fast: Tensor) -> Tensor:
-        """Return L2-normalised vectors of clips in the joint space, (B, joint_dim); frames as for `pooled`."""
+        """Return L2-normalised vectors of clips in the joint space, (B, joint_dim); frames as for `forward`."""
+        if self.fusion is None or self.fast_projection is None:
+            (slow,) = self.pooled(frames_slow)
+            return _unit(self.slow_projection(slow))
         slow, fast = self.pooled(frames_slow, frames_fast)
-        joint = torch.cat([self.slow_projection(slow), self.fast_projection(fast)], dim=1)
-        return F.normalize(self.fusion(joint), dim=1)
+        return _unit(self.fusion(torch.cat([self.slow_projection(slow), self.fast_projection(fast)], dim=1)))
 
     def encode_text(self, captions: Sequence[str]) -> Tensor:
         """Return L2-normalised vectors of captions in the joint space, (B, joint_dim)."""
-        return F.normalize(self.text(captions), dim=1)
+        return _unit(self.text(captions))
 
-    def loss(self, frames_slow: Tensor, frames_fast: Tensor, captions: Sequence[str]) -> Tensor:
-        """Return the contrastive loss of a batch of clips (frames as for `pooled`) and their captions."""
-        scale = self.log_scale.exp().clamp(max=MAX_SCALE)
-        video = self.encode_video(frames_slow, frames_fast)
-        return contrastive_loss(video, self.encode_text(captions), scale, captions)
+    def pooled(self, frames_slow: Tensor, frames_fast: Tensor | None = None) -> list[Tensor]:
+        """Return what each stream hands on: vectors (B, slow dim) and, with `frames_fast`, (B, fast dim)."""
+        config, dtype = self.config, self.log_scale.dtype
+        slow = normalise_frames(frames_slow, config.image_size, dtype)
+        fast = None if frames_fast is None else normalise_frames(frames_fast, config.fast_image_size, dtype)
+        return self.vision(slow, fast)
 
     @torch.inference_mode()
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return features for a policy: what both streams know before the joint space.
+        """Return features for a policy: what the streams know before the joint space.
 
         The joint space keeps what captions say; control also needs where things are.
 
@@ -105,28 +123,86 @@ class EgoVideo(nn.Module):
             raise ValueError(f"frames must be uint8 (B, T, H, W, 3), not {tuple(fast.shape)}")
         steps = slow_indices(fast.shape[1], self.config.fast_ratio)
         slow = fast[:, steps.start :: steps.step]
-        return torch.cat(self.pooled(slow, fast), dim=1).float().cpu().numpy()
+        vectors = self.pooled(slow, fast if self.embed_streams == "both" else None)
+        return torch.cat(vectors, dim=1).float().cpu().numpy()
+
+    @property
+    def embed_streams(self) -> str:
+        """What `embed` returns: vectors of "both" streams, or of the "slow" one, the low-rate stream, alone."""
+        return self._embed_streams
+
+    @embed_streams.setter
+    def embed_streams(self, streams: str) -> None:
+        if streams not in STREAMS:
+            raise UserError(f"unknown streams '{streams}': choose one of {', '.join(STREAMS)}")
+        if streams == "both" and self.config.streams == "slow":
+            raise UserError(f"{self.name} was made with streams=slow: it has no high-rate stream to embed with")
+        self._embed_streams = streams
+
+    @property
+    def dim(self) -> int:
+        """Length of what `embed` returns."""
+        fast = self.vision.fast_pooling if self.embed_streams == "both" else None
+        return self.vision.slow_pooling.dim + (0 if fast is None else fast.dim)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Let backward compute the inside of each block again instead of keeping it: less memory, more time."""
+        for module in self.modules():
+            if isinstance(module, SharedBlock):
+                module.checkpointing = enable
+        self.text.transformer.set_grad_checkpointing(enable)
 
     @property
     def fingerprint(self) -> str:
-        """Hash of weights, their type and configuration: equal if and only if `embed` is the same function."""
-        parts: list[bytes | str] = [config_json(self.config)]
+        """Hash of all that decides embeddings: equal if and only if `embed` is the same function."""
+        parts: list[bytes | str] = [FRAMES_VERSION, self.embed_streams, config_json(self.config)]
         for name, tensor in sorted(self.state_dict().items()):
-            parts += [name, str(tensor.dtype), tensor.detach().cpu().contiguous().numpy().tobytes()]
+            content = tensor.detach().cpu().flatten().view(torch.uint8).numpy()  # NumPy has no bfloat16
+            parts += [name, str(tensor.dtype), content.tobytes()]
         return digest(*parts)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `config.json` and `model.safetensors` into `folder`, each atomically."""
         write_folder(folder, self.config, self.state_dict())
 
-    @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "EgoVideo":
-        """Return the model saved in `folder`, ready to embed.
+    def push_to_hub(self, repo_id: str, *, records: str | Path | None = None, **options: Any) -> str:
+        """Upload the model to the Hugging Face Hub with a model card, and return the address of the commit.
+
+        Args:
+            repo_id: `<organisation>/<model>`; made there if need be.
+            records: folder that training or conversion left, whose `pretrain.json` or
+                `convert.json` goes along and into the card.
+            options: of `egorobot.pretrain.model.hub.push`: `commit_message`, `private`, `token`,
+                `branch`, `create_pr`.
 
         Raises:
-            UserError: the folder is missing, damaged, or holds something else.
+            UserError: the Hub cannot be reached, or refuses.
         """
-        config, weights = read_folder(folder)
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return push(folder, repo_id, records=records, **options)
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, revision: str | None = None, **options: Any) -> "EgoVideo":
+        """Return a saved model, ready to embed.
+
+        Args:
+            source: a folder, or `<organisation>/<model>` on the Hugging Face Hub where there
+                is no such folder.
+            revision: branch, tag or commit there; None is the main branch.
+            options: of `egorobot.pretrain.model.hub.download`: `token`, `cache_dir`,
+                `force_download`, `local_files_only`.
+
+        Raises:
+            UserError: the folder is missing, damaged, or holds something else; or the Hub
+                has no such model, or cannot be reached.
+        """
+        config, weights = read_folder(find_folder(source, revision=revision, **options))
         model = cls(config)
         model.load_state_dict(weights)
         return model.eval()
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Return L2-normalised `vectors`, in single precision at least."""
+    return F.normalize(vectors.to(torch.promote_types(vectors.dtype, torch.float32)), dim=1)

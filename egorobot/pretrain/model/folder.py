@@ -41,7 +41,7 @@ def read_folder(folder: str | Path) -> tuple[EgoVideoConfig, dict[str, Tensor]]:
         raise UserError(f"no encoder folder at {folder}: check the path, or make one with python -m egorobot.pretrain")
     config = _read_config(folder / CONFIG_FILE)
     weights = _read_weights(folder / WEIGHTS_FILE)
-    expected = _expected_shapes(config)
+    expected = expected_shapes(config)
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if wrong := sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)):
         raise UserError(
@@ -74,7 +74,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path} is damaged ({error}): copy the folder again, or train the encoder again") from error
 
 
-def _expected_shapes(config: EgoVideoConfig) -> dict[str, tuple[int, ...]]:
+def expected_shapes(config: EgoVideoConfig) -> dict[str, tuple[int, ...]]:
+    """Return names and shapes of the tensors of a model of these sizes."""
     from egorobot.pretrain.model.egovideo import EgoVideo  # it imports this module
 
     with torch.device("meta"):

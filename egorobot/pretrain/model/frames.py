@@ -7,17 +7,19 @@ from torch import Tensor
 # Means and deviations of RGB in [0, 1] that CLIP was trained with (OpenAI CLIP).
 PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)
 PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
+FRAMES_VERSION = "2"  # of what this module computes: fingerprints of models go by it
 
 
-def normalise_frames(frames: Tensor, size: int) -> Tensor:
-    """Return frames resized to `size` pixels and normalised.
+def normalise_frames(frames: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return frames resized to `size` pixels, in whole grey levels, and normalised.
 
     Args:
         frames: uint8, (B, T, H, W, 3).
         size: side of the result, in pixels.
+        dtype: of the result.
 
     Returns:
-        float32, (B, T, 3, size, size), about zero mean and unit deviation.
+        (B, T, 3, size, size), about zero mean and unit deviation.
 
     Raises:
         ValueError: `frames` is not uint8 of that shape.
@@ -25,10 +27,21 @@ def normalise_frames(frames: Tensor, size: int) -> Tensor:
     if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
         raise ValueError(f"frames must be uint8 (B, T, H, W, 3), not {frames.dtype} {tuple(frames.shape)}")
     batch, time, height, width, _ = frames.shape
-    pixels = frames.flatten(0, 1).permute(0, 3, 1, 2).float()  # (B*T, 3, H, W), 0..255
+    pixels = frames.flatten(0, 1).permute(0, 3, 1, 2)  # (B*T, 3, H, W)
     if (height, width) != (size, size):
-        pixels = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-    mean = torch.tensor(PIXEL_MEAN, device=pixels.device).view(3, 1, 1)
-    std = torch.tensor(PIXEL_STD, device=pixels.device).view(3, 1, 1)
-    pixels = pixels.sub_(255 * mean).div_(255 * std)
-    return pixels.view(batch, time, 3, size, size)
+        # Several times as fast as floats on a CPU; other devices cannot resize bytes.
+        pixels = _resize(pixels, size) if pixels.device.type == "cpu" else resize_in_floats(pixels, size)
+    exact = torch.promote_types(dtype, torch.float32)
+    mean = torch.tensor(PIXEL_MEAN, device=pixels.device, dtype=exact).view(3, 1, 1)
+    std = torch.tensor(PIXEL_STD, device=pixels.device, dtype=exact).view(3, 1, 1)
+    pixels = pixels.to(exact).sub_(255 * mean).div_(255 * std)
+    return pixels.to(dtype).view(batch, time, 3, size, size)
+
+
+def resize_in_floats(pixels: Tensor, size: int) -> Tensor:
+    """Return uint8 `pixels` (N, 3, H, W) resized by way of floats: within one grey level of the CPU's bytes."""
+    return _resize(pixels.float(), size).round_()
+
+
+def _resize(pixels: Tensor, size: int) -> Tensor:
+    return F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False)

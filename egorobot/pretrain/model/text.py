@@ -1,4 +1,4 @@
-"""The text tower: open_clip's transformer on the part of CLIP's vocabulary that is used."""
+"""The text tower: open_clip's transformer, on all of CLIP's vocabulary or the part that is used."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -8,6 +8,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 
+from egorobot.pretrain.model.block import activation_layer
 from egorobot.pretrain.model.config import EgoVideoConfig
 
 PAD, UNKNOWN = 0, 1
@@ -29,38 +30,51 @@ def vocabulary_of(captions: Iterable[str]) -> tuple[int, ...]:
 
 
 class CaptionTokenizer:
-    """Captions to indices into a compact vocabulary.
+    """Captions to rows of the token embedding.
 
     Args:
         vocabulary: BPE ids, ascending; empty stands for all of CLIP's.
         context_length: longest caption, in tokens; longer ones are cut.
+        causal: whether the text tower is CLIP's: all rows have `context_length` tokens
+            then, and with all of CLIP's vocabulary a token's row is its id.
+
+    Attributes:
+        num_special: rows before the first of the vocabulary.
+        size: rows of the token embedding.
     """
 
-    def __init__(self, vocabulary: Sequence[int], context_length: int) -> None:
+    def __init__(self, vocabulary: Sequence[int], context_length: int, causal: bool = False) -> None:
+        self.num_special = 0 if causal and not vocabulary else NUM_SPECIAL
         ids = list(vocabulary) or list(range(bpe().vocab_size))
-        self.index = {token: NUM_SPECIAL + i for i, token in enumerate(ids)}
-        self.size = NUM_SPECIAL + len(ids)
+        self.index = {token: self.num_special + i for i, token in enumerate(ids)}
+        self.size = self.num_special + len(ids)
         self.context_length = context_length
+        self.fixed_length = causal
 
     def __call__(self, captions: Sequence[str]) -> Tensor:
-        """Return int64 (B, L), padded at the end; L is the longest caption's length."""
+        """Return int64 (B, L), padded at the end; L is the longest caption's length, or `context_length`."""
         rows = []
         for caption in captions:
             body = bpe().encode(caption)[: self.context_length - 2]
             tokens = [bpe().sot_token_id, *body, bpe().eot_token_id]
-            rows.append(torch.tensor([self.index.get(token, UNKNOWN) for token in tokens]))
-        return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
+            rows.append([self.index.get(token, UNKNOWN) for token in tokens])
+        length = self.context_length if self.fixed_length else max(map(len, rows))
+        return torch.tensor([row + [PAD] * (length - len(row)) for row in rows])
 
 
 class TextTower(nn.Module):
     """Captions to vectors of the joint space.
 
-    Padding is masked, so a caption's vector does not depend on its neighbours' lengths.
+    A caption's vector does not depend on its neighbours' lengths: without a causal mask
+    padding is masked, with one it stands behind all that counts.
+
+    Args:
+        config: sizes.
     """
 
     def __init__(self, config: EgoVideoConfig) -> None:
         super().__init__()
-        self.tokenizer = CaptionTokenizer(config.vocabulary, config.context_length)
+        self.tokenizer = CaptionTokenizer(config.vocabulary, config.context_length, config.text_causal)
         self.transformer = TextTransformer(
             context_length=config.context_length,
             vocab_size=self.tokenizer.size,
@@ -68,9 +82,10 @@ class TextTower(nn.Module):
             heads=config.text_heads,
             layers=config.text_depth,
             output_dim=config.joint_dim,
-            # Without a causal mask open_clip takes shorter batches than the context.
-            no_causal_mask=True,
-            use_pad_mask=True,
+            act_layer=activation_layer(config.activation),
+            # With a causal mask open_clip takes batches of the whole context only.
+            no_causal_mask=not config.text_causal,
+            use_pad_mask=not config.text_causal,
             pad_id=PAD,
             pool_type="argmax",  # the end of text has the highest index
         )

@@ -1,154 +1,21 @@
-"""The two streams of EgoVideo and what they share.
+"""The two streams of EgoVideo, from frames to one vector each.
 
 The low-rate stream trains the blocks. The high-rate stream runs through the same blocks,
-whose parameters get no gradient from it, with a motion adapter after each.
+whose parameters get no gradient from it, with motion adapters in between.
 """
 
-from typing import Any
-
-import torch
-import torch.nn.functional as F
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from egorobot.pretrain.model.block import SharedBlock
 from egorobot.pretrain.model.config import EgoVideoConfig
-
-
-class _LayerNorm(nn.LayerNorm):
-    """The norm of the official code's vision tower."""
-
-    def __init__(self, width: int, **kwargs: Any) -> None:
-        super().__init__(width, eps=1e-6, **kwargs)
-
-
-class PatchEmbedding(nn.Module):
-    """Frames to tokens: patches, a class token, and where each stands in space and time.
-
-    The spatial embedding is the same in every frame, the temporal one (zero at first)
-    the same at every place; both are interpolated for other frame counts and sizes.
-
-    Args:
-        image_size: side of the frames that the embedding is made for, in pixels.
-        patch_size: side of a patch, in pixels.
-        num_frames: frames that it is made for.
-        width: channels of a token.
-    """
-
-    def __init__(self, image_size: int, patch_size: int, num_frames: int, width: int) -> None:
-        super().__init__()
-        side = image_size // patch_size
-        self.patches = nn.Conv2d(3, width, patch_size, stride=patch_size, bias=False)
-        self.class_token = nn.Parameter(torch.empty(width))
-        self.spatial = nn.Parameter(torch.empty(side, side, width))
-        self.temporal = nn.Parameter(torch.zeros(num_frames, width))
-        self.norm = _LayerNorm(width)
-        nn.init.normal_(self.class_token, std=width**-0.5)
-        nn.init.normal_(self.spatial, std=width**-0.5)
-
-    def forward(self, frames: Tensor) -> tuple[Tensor, tuple[int, int, int]]:
-        """Return the tokens of `frames`, and how many patches there are along time, height and width.
-
-        Args:
-            frames: normalised, (B, T, 3, H, W).
-
-        Returns:
-            Tokens (B, 1 + T*h*w, C), class token first; (T, h, w).
-        """
-        batch, time = frames.shape[:2]
-        x = self.patches(frames.flatten(0, 1))  # (B*T, C, h, w)
-        height, width = x.shape[2:]
-        x = x.flatten(2).transpose(1, 2).view(batch, time, height * width, -1)
-        x = x + self.spatial_for(height, width) + self.temporal_for(time)[:, None]
-        tokens = torch.cat([self.class_token.expand(batch, 1, -1), x.flatten(1, 2)], dim=1)
-        return self.norm(tokens), (time, height, width)
-
-    def spatial_for(self, height: int, width: int) -> Tensor:
-        """Return the embedding of a grid of `height` by `width` patches, (h*w, C)."""
-        spatial: Tensor = self.spatial
-        if spatial.shape[:2] != (height, width):
-            grid = spatial.permute(2, 0, 1)[None]
-            grid = F.interpolate(grid, size=(height, width), mode="bicubic", antialias=True, align_corners=False)
-            spatial = grid[0].permute(1, 2, 0)
-        return spatial.flatten(0, 1)
-
-    def temporal_for(self, time: int) -> Tensor:
-        """Return the embedding of `time` frames spread over the same stretch of time, (T, C)."""
-        temporal: Tensor = self.temporal
-        if len(temporal) != time:
-            line = F.interpolate(temporal.T[None], size=time, mode="linear", align_corners=True)
-            temporal = line[0].T
-        return temporal
-
-
-class MotionAdapter(nn.Module):
-    """A bottleneck that mixes patch tokens over time (and space) after a block.
-
-    It starts as the identity. With `window` 1 it is the official code's: 740,353
-    parameters at width 768.
-
-    Args:
-        width: channels of a token.
-        ratio: hidden channels over `width`.
-        window: side of the convolution in space, in patches.
-    """
-
-    def __init__(self, width: int, ratio: float = 0.5, window: int = 1) -> None:
-        super().__init__()
-        hidden = int(width * ratio)
-        self.down = nn.Linear(width, hidden)
-        pad = window // 2
-        self.mix = nn.Conv3d(hidden, hidden, (3, window, window), padding=(1, pad, pad), groups=hidden)
-        self.point = nn.Linear(hidden, hidden)  # a 1x1 convolution
-        self.up = nn.Linear(hidden, width)
-        self.scale = nn.Parameter(torch.ones(()))
-        nn.init.zeros_(self.up.weight)
-        nn.init.zeros_(self.up.bias)
-
-    def forward(self, tokens: Tensor, grid: tuple[int, int, int]) -> Tensor:
-        """Return `tokens` (B, 1 + T*h*w, C) with motion mixed in; `grid` is (T, h, w)."""
-        first, patches = tokens[:, :1], tokens[:, 1:]
-        hidden = F.gelu(self.down(patches))
-        volume = hidden.transpose(1, 2).unflatten(2, grid)  # (B, hidden, T, h, w)
-        mixed = self.point(self.mix(volume).flatten(2).transpose(1, 2))
-        return torch.cat([first, patches + self.scale * self.up(hidden + mixed)], dim=1)
-
-
-class StreamPooling(nn.Module):
-    """Tokens of a stream to one vector that still knows where things are.
-
-    Args:
-        config: see `EgoVideoConfig.pooling`.
-        with_grid: whether the last frame's grid belongs to the result.
-    """
-
-    def __init__(self, config: EgoVideoConfig, with_grid: bool) -> None:
-        super().__init__()
-        self.kind = config.pooling
-        self.grid_size = config.grid_size
-        self.norm = _LayerNorm(config.width)
-        self.dim = config.width
-        self.reduce: nn.Linear | None = None
-        if with_grid and self.kind == "grid":
-            self.reduce = nn.Linear(config.width, config.grid_channels)
-            self.dim += config.grid_size**2 * config.grid_channels
-
-    def forward(self, tokens: Tensor, grid: tuple[int, int, int]) -> Tensor:
-        """Return the pooled vector (B, dim) of `tokens` (B, 1 + T*h*w, C); `grid` is (T, h, w)."""
-        tokens = self.norm(tokens)
-        if self.kind == "cls":
-            return tokens[:, 0]
-        mean = tokens[:, 1:].mean(dim=1)
-        if self.reduce is None:
-            return mean
-        _, height, width = grid
-        last = self.reduce(tokens[:, -height * width :])  # (B, h*w, c)
-        cells = F.adaptive_avg_pool2d(last.transpose(1, 2).unflatten(2, (height, width)), self.grid_size)
-        return torch.cat([mean, cells.flatten(1)], dim=1)
+from egorobot.pretrain.model.patches import PatchEmbedding
+from egorobot.pretrain.model.pooling import StreamPooling
 
 
 class TwoStreamVision(nn.Module):
     """Both streams, up to their pooled vectors.
+
+    `vision.compile()` compiles it in place; the names of its weights stay.
 
     Args:
         config: sizes.
@@ -156,40 +23,42 @@ class TwoStreamVision(nn.Module):
 
     def __init__(self, config: EgoVideoConfig) -> None:
         super().__init__()
-        width = config.width
-        self.slow_embedding = PatchEmbedding(config.image_size, config.patch_size, config.num_slow, width)
-        self.fast_embedding = PatchEmbedding(config.fast_image_size, config.fast_patch_size, config.num_frames, width)
-        self.blocks = nn.ModuleList(
-            Block(width, config.heads, config.mlp_ratio, qkv_bias=True, norm_layer=_LayerNorm)
-            for _ in range(config.depth)
-        )
-        self.adapters = nn.ModuleList(
-            MotionAdapter(width, config.adapter_ratio, config.adapter_window) for _ in range(config.depth)
-        )
+        size, patch, width = config.image_size, config.patch_size, config.width
+        self.slow_embedding = PatchEmbedding(size, patch, config.num_slow, width, config.stem)
         self.slow_pooling = StreamPooling(config, with_grid=True)
-        self.fast_pooling = StreamPooling(config, with_grid=False)
+        self.fast_embedding: PatchEmbedding | None = None
+        self.fast_pooling: StreamPooling | None = None
+        if config.streams == "both":
+            size, patch = config.fast_image_size, config.fast_patch_size
+            self.fast_embedding = PatchEmbedding(
+                size, patch, config.num_frames, width, config.stem, config.fast_differences
+            )
+            self.fast_pooling = StreamPooling(config, with_grid=False)
+        first_adapter = config.depth - config.num_adapters
+        self.blocks = nn.ModuleList(SharedBlock(config, i >= first_adapter) for i in range(config.depth))
 
-    def slow(self, frames: Tensor) -> Tensor:
-        """Return the low-rate stream's vector (B, slow_pooling.dim) of normalised frames (B, T, 3, H, W)."""
-        tokens, grid = self.slow_embedding(frames)
+    def forward(self, slow: Tensor, fast: Tensor | None = None) -> list[Tensor]:
+        """Return the vectors of the streams that are given, (B, slow_pooling.dim) and (B, fast_pooling.dim).
+
+        Args:
+            slow: normalised frames of the low-rate stream, (B, T, 3, H, W).
+            fast: normalised frames of the high-rate stream, (B, lambda*T, 3, H, W), or
+                None to leave it out; it does not change the low-rate stream's vector.
+
+        Raises:
+            ValueError: `fast` is given to a model without a high-rate stream.
+        """
+        slow_tokens, slow_grid = self.slow_embedding(slow)
+        if fast is None:
+            for block in self.blocks:
+                slow_tokens, _ = block(slow_tokens, None, slow_grid)
+            return [self.slow_pooling(slow_tokens, slow_grid)]
+        if self.fast_embedding is None or self.fast_pooling is None:
+            raise ValueError("a model with streams=slow has no high-rate stream")
+        fast_tokens, fast_grid = self.fast_embedding(fast)
         for block in self.blocks:
-            tokens = block(tokens)
-        return self.slow_pooling(tokens, grid)
-
-    def fast(self, frames: Tensor) -> Tensor:
-        """Return the high-rate stream's vector (B, fast_pooling.dim) of normalised frames (B, lambda*T, 3, H, W)."""
-        tokens, grid = self.fast_embedding(frames)
-        for block, adapter in zip(self.blocks, self.adapters, strict=True):
-            tokens = adapter(_run_frozen(block, tokens), grid)
-        return self.fast_pooling(tokens, grid)
-
-
-def _run_frozen(block: nn.Module, tokens: Tensor) -> Tensor:
-    """Run `block` so that gradients flow through it to `tokens` and none reaches its parameters."""
-    if not torch.is_grad_enabled():
-        return block(tokens)
-    detached = {name: parameter.detach() for name, parameter in block.named_parameters()}
-    return functional_call(block, detached, (tokens,))
+            slow_tokens, fast_tokens = block(slow_tokens, fast_tokens, fast_grid)
+        return [self.slow_pooling(slow_tokens, slow_grid), self.fast_pooling(fast_tokens, fast_grid)]
 
 
 def slow_indices(num_frames: int, fast_ratio: int) -> range:

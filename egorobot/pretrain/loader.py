@@ -1,0 +1,108 @@
+"""Batches made by other processes while the model trains, and how long it had to wait for them."""
+
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
+
+from egorobot.errors import UserError
+from egorobot.pretrain.batches import Batch, TrainingBatches
+from egorobot.processes import exit_with_parent
+
+PREFETCHED = 2  # batches made ahead by each process
+WINDOW = 20  # steps that rates are taken over
+
+
+class BatchLoader:
+    """The batches of consecutive steps.
+
+    Args:
+        batches: makes them.
+        steps: which ones.
+        num_workers: processes that make them; with 0 they are made when they are asked for.
+    """
+
+    def __init__(self, batches: TrainingBatches, steps: range, num_workers: int = 1) -> None:
+        self.num_workers = num_workers
+        self._spans: deque[tuple[float, float]] = deque(maxlen=WINDOW)  # of each step, in s: all, waiting
+        self._loader: DataLoader[Batch | UserError] = DataLoader(
+            _Steps(batches),
+            batch_size=None,
+            sampler=steps,
+            num_workers=num_workers,
+            collate_fn=_unchanged,
+            prefetch_factor=PREFETCHED if num_workers else None,
+            multiprocessing_context="spawn" if num_workers else None,  # threads of torch and PyAV survive no fork
+            worker_init_fn=_start_worker,
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches in order.
+
+        Raises:
+            UserError: a batch could not be made, or a process died.
+        """
+        batches = iter(self._loader)
+        finished = time.perf_counter()
+        while True:
+            asked = time.perf_counter()
+            batch = self._next(batches)
+            if batch is None:
+                return
+            waited = time.perf_counter() - asked
+            yield batch
+            began, finished = finished, time.perf_counter()
+            self._spans.append((finished - began, waited))
+
+    @property
+    def steps_per_second(self) -> float:
+        """Steps a second, on average over the last ones; 0 before the first is over."""
+        return len(self._spans) / self._seconds if self._spans else 0.0
+
+    @property
+    def wait_share(self) -> float:
+        """Share of the last steps' time that was spent waiting for a batch, in [0, 1]."""
+        return sum(waited for _, waited in self._spans) / self._seconds if self._spans else 0.0
+
+    @property
+    def _seconds(self) -> float:
+        return sum(whole for whole, _ in self._spans)
+
+    def _next(self, batches: Iterator[Batch | UserError]) -> Batch | None:
+        try:
+            batch = next(batches, None)
+        except RuntimeError as error:
+            if "DataLoader worker (pid" not in str(error):
+                raise
+            raise UserError(
+                f"a process that loads clips died ({str(error).splitlines()[0]}): "
+                "where memory or shared memory (/dev/shm) is short, try loader_workers=0"
+            ) from error
+        if isinstance(batch, UserError):
+            raise batch
+        return batch
+
+
+class _Steps(Dataset[Batch | UserError]):
+    """Batches by step; an error that a person can mend comes as a value, not wrapped in a traceback."""
+
+    def __init__(self, batches: TrainingBatches) -> None:
+        self.batches = batches
+
+    def __getitem__(self, step: int) -> Batch | UserError:
+        try:
+            return self.batches[step]
+        except UserError as error:
+            return error
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch
+
+
+def _start_worker(_: int) -> None:
+    exit_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training process's to handle

@@ -1,0 +1,101 @@
+"""From normalised frames to tokens."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from egorobot.pretrain.model.config import NORM_EPS, STEM_GROUPS
+
+Grid = tuple[int, int, int]  # patches along time, height and width
+
+
+class PatchEmbedding(nn.Module):
+    """Frames to tokens: patches, a class token, and where each stands in space and time.
+
+    The spatial embedding is the same in every frame, the temporal one (zero at first)
+    the same at every place; both are interpolated for other frame counts and sizes.
+
+    Args:
+        image_size: side of the frames that the embedding is made for, in pixels.
+        patch_size: side of a patch, in pixels.
+        num_frames: frames that it is made for.
+        width: channels of a token.
+        stem: see `EgoVideoConfig.stem`.
+        differences: whether each frame's change since the one before is seen beside it.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        patch_size: int,
+        num_frames: int,
+        width: int,
+        stem: Sequence[int] = (),
+        differences: bool = False,
+    ) -> None:
+        super().__init__()
+        side = image_size // patch_size
+        self.differences = differences
+        channels = 6 if differences else 3
+        self.patches: nn.Module
+        if stem:
+            self.patches = _make_stem(channels, stem, width, patch_size)
+        else:
+            self.patches = nn.Conv2d(channels, width, patch_size, stride=patch_size, bias=False)
+        self.class_token = nn.Parameter(torch.empty(width))
+        self.spatial = nn.Parameter(torch.empty(side, side, width))
+        self.temporal = nn.Parameter(torch.zeros(num_frames, width))
+        self.norm = nn.LayerNorm(width, eps=NORM_EPS)
+        nn.init.normal_(self.class_token, std=width**-0.5)
+        nn.init.normal_(self.spatial, std=width**-0.5)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Grid]:
+        """Return the tokens of `frames`, and how many patches there are along time, height and width.
+
+        Args:
+            frames: normalised, (B, T, 3, H, W).
+
+        Returns:
+            Tokens (B, 1 + T*h*w, C), class token first; (T, h, w).
+        """
+        batch, time = frames.shape[:2]
+        if self.differences:
+            change = frames.diff(dim=1, prepend=frames[:, :1])
+            frames = torch.cat([frames, change], dim=2)
+        x = self.patches(frames.flatten(0, 1))  # (B*T, C, h, w)
+        height, width = x.shape[2:]
+        x = x.flatten(2).transpose(1, 2).view(batch, time, height * width, -1)
+        x = x + self.spatial_for(height, width) + self.temporal_for(time)[:, None]
+        tokens = torch.cat([self.class_token.expand(batch, 1, -1), x.flatten(1, 2)], dim=1)
+        return self.norm(tokens), (time, height, width)
+
+    def spatial_for(self, height: int, width: int) -> Tensor:
+        """Return the embedding of a grid of `height` by `width` patches, (h*w, C)."""
+        spatial: Tensor = self.spatial
+        if spatial.shape[:2] != (height, width):
+            grid = spatial.permute(2, 0, 1)[None]
+            grid = F.interpolate(grid, size=(height, width), mode="bicubic", antialias=True, align_corners=False)
+            spatial = grid[0].permute(1, 2, 0)
+        return spatial.flatten(0, 1)
+
+    def temporal_for(self, time: int) -> Tensor:
+        """Return the embedding of `time` frames spread over the same stretch of time, (T, C)."""
+        temporal: Tensor = self.temporal
+        if len(temporal) != time:
+            line = F.interpolate(temporal.T[None], size=time, mode="linear", align_corners=True)
+            temporal = line[0].T
+        return temporal
+
+
+def _make_stem(channels: int, stem: Sequence[int], width: int, patch_size: int) -> nn.Sequential:
+    """Return convolutions that turn a patch into a token, with `stem` channels in between.
+
+    The first takes what the others, which halve the image, leave of the patch's side.
+    """
+    first = patch_size // 2 ** len(stem)
+    layers: list[nn.Module] = [nn.Conv2d(channels, stem[0], first, stride=first)]
+    for before, after in zip(stem, [*stem[1:], width], strict=True):
+        layers += [nn.GroupNorm(STEM_GROUPS, before), nn.GELU(), nn.Conv2d(before, after, 3, stride=2, padding=1)]
+    return nn.Sequential(*layers)

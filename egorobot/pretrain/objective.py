@@ -1,0 +1,99 @@
+"""The contrastive loss over the batch of all processes, whatever fits into one's memory.
+
+Gradients of the loss reach the encoders by way of the embeddings (GradCache, Gao et al.
+2021): clips are encoded in micro-batches, embeddings of all processes are brought
+together, the loss is taken over all of them once, and each process sends the gradients of
+its own embeddings back through its encoders, one micro-batch at a time.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from egorobot.pretrain.batches import Batch
+from egorobot.pretrain.distributed import Ranks
+from egorobot.pretrain.model.loss import contrastive_loss
+from egorobot.pretrain.parallel import synchronised
+
+Encoded = tuple[Tensor, Tensor, Tensor]  # videos (B, D), captions (B, D), scale
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss, and how it is computed.
+
+    Attributes:
+        ranks: the processes that share the batch.
+        micro_batch: clips that one process encodes at a time; None is its whole share.
+        autocast: type that matrices are multiplied in; None is that of the weights.
+        group_weight: of the loss inside groups, see `contrastive_loss`.
+    """
+
+    ranks: Ranks
+    micro_batch: int | None = None
+    autocast: torch.dtype | None = None
+    group_weight: float = 0.0
+
+    def backward(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Add the gradients of the loss to those of `model`'s parameters, and return the loss, a scalar.
+
+        Args:
+            model: its forward takes low-rate frames, high-rate frames and captions, and
+                returns L2-normalised embeddings of clips and captions, and the scale.
+            batch: this process's share of the batch; every process has as many clips.
+
+        Returns:
+            The loss over the batch of all processes, which is the same in each of them.
+        """
+        batch = batch.to(self.ranks.device)
+        parts = list(batch.split(self.micro_batch or len(batch)))
+        if len(parts) == 1:
+            with synchronised(model, last=True):
+                encoded = self._encode(model, batch)
+                loss, gradients = self._loss(encoded, batch)
+                torch.autograd.backward(encoded, gradients)
+            return loss
+        with torch.no_grad():
+            videos, texts, scales = zip(*(self._encode(model, part) for part in parts), strict=True)
+        loss, (video, text, scale) = self._loss((torch.cat(videos), torch.cat(texts), scales[0]), batch)
+        size = len(parts[0])
+        slices = zip(parts, video.split(size), text.split(size), strict=True)
+        for i, (part, part_video, part_text) in enumerate(slices):
+            last = i == len(parts) - 1
+            with synchronised(model, last):
+                part_scale = scale if last else torch.zeros_like(scale)
+                torch.autograd.backward(self._encode(model, part), (part_video, part_text, part_scale))
+        return loss
+
+    def _encode(self, model: nn.Module, batch: Batch) -> Encoded:
+        with torch.autocast(self.ranks.device.type, self.autocast, enabled=self.autocast is not None):
+            video, text, scale = model(batch.frames_slow, batch.frames_fast, batch.captions)
+        if self.autocast is not None:
+            video, text = video.float(), text.float()
+        return video, text, scale
+
+    def _loss(self, encoded: Encoded, batch: Batch) -> tuple[Tensor, Encoded]:
+        """Return the loss over all processes, and its gradients by this one's embeddings and by the scale.
+
+        Those by the embeddings are larger by the number of processes, by which the
+        processes' gradients will be averaged; that by the scale is whole in each of them.
+        """
+        ranks = self.ranks
+        video, text = (ranks.gather(tensor.detach()).requires_grad_() for tensor in encoded[:2])
+        scale = encoded[2].detach().requires_grad_()
+        keys = ranks.gather(caption_keys(batch.captions).to(ranks.device))
+        groups = ranks.gather(batch.groups.to(ranks.device))
+        captions = [str(key) for key in keys.tolist()]
+        loss = contrastive_loss(video, text, scale, captions, groups, self.group_weight)
+        gradients = torch.autograd.grad(loss, (video, text, scale))
+        own = slice(ranks.rank * len(batch), (ranks.rank + 1) * len(batch))
+        return loss.detach(), (gradients[0][own] * ranks.size, gradients[1][own] * ranks.size, gradients[2])
+
+
+def caption_keys(captions: Sequence[str]) -> Tensor:
+    """Return a number for each caption, int64 (B,), the same for the same caption everywhere."""
+    digests = [hashlib.blake2b(caption.encode(), digest_size=8).digest() for caption in captions]
+    return torch.tensor([int.from_bytes(digest, "little", signed=True) for digest in digests])

@@ -1,0 +1,103 @@
+"""A model spread over processes: copies of it (DDP) or shards of it (FSDP2), behind one set of functions."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
+
+from egorobot.pretrain.distributed import Ranks
+from egorobot.pretrain.model import EgoVideo
+
+
+def transformer_blocks(model: EgoVideo) -> list[nn.Module]:
+    """Return the blocks of both towers, each of which is called once in a forward."""
+    return [*model.vision.blocks, *model.text.transformer.transformer.resblocks]
+
+
+def freeze_unused(model: EgoVideo) -> None:
+    """Take the parameters that the loss does not depend on out of training.
+
+    With "cls" pooling, say, nothing reads the last adapter; DDP waits for every gradient.
+    """
+    config = model.config
+    shape = 1, config.num_frames, config.image_size, config.image_size, 3
+    frames = torch.zeros(shape, dtype=torch.uint8, device=model.log_scale.device)
+    video, text, scale = model(frames[:, config.fast_ratio - 1 :: config.fast_ratio], frames, [""])
+    (video.sum() + text.sum() + scale).backward()
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.grad is not None)
+    model.zero_grad()
+
+
+def spread(model: EgoVideo, ranks: Ranks, kind: str) -> nn.Module:
+    """Return `model` ready to train in the processes of `ranks`; alone, that is the model itself.
+
+    Args:
+        model: the same in every process, on its device.
+        ranks: the processes.
+        kind: one of `egorobot.pretrain.options.DISTRIBUTED`.
+    """
+    if ranks.size == 1:
+        return model
+    if kind == "ddp":
+        return DistributedDataParallel(model, broadcast_buffers=False)
+    scalars = set(_scalars(model))
+    mesh = init_device_mesh(ranks.device.type, (ranks.size,))
+    for module in (*transformer_blocks(model), model):
+        shard: Any = fully_shard(module, mesh=mesh, ignored_params=scalars)
+        if ranks.device.type == "cpu":
+            shard.set_force_sum_reduction_for_comms(True)  # gloo has no averages
+    return model
+
+
+def _scalars(model: nn.Module) -> Iterator[nn.Parameter]:
+    """Yield the parameters that FSDP cannot shard; each process has them whole."""
+    return (parameter for parameter in model.parameters() if parameter.ndim == 0)
+
+
+@contextmanager
+def synchronised(model: nn.Module, last: bool) -> Iterator[None]:
+    """Average gradients over processes at the end of the forward and backward pass within, if it is the `last`."""
+    if isinstance(model, DistributedDataParallel):
+        if last:
+            yield
+        else:
+            with model.no_sync():
+                yield
+        return
+    if isinstance(model, FSDPModule):
+        model.set_requires_gradient_sync(last)
+    yield
+    if isinstance(model, FSDPModule) and last:
+        for parameter in _scalars(model):
+            if parameter.grad is not None:
+                dist.all_reduce(parameter.grad)
+                parameter.grad /= dist.get_world_size()
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
+    """Scale gradients down to the norm `limit` where they are larger, and return the norm that they had, a scalar.
+
+    The norm is that of the whole gradient, however it is spread.
+    """
+    parameters = [parameter for parameter in parameters if parameter.grad is not None]
+    sharded = [p for p in parameters if isinstance(p.grad, DTensor)]
+    groups = [group for group in (sharded, [p for p in parameters if not isinstance(p.grad, DTensor)]) if group]
+    norms = [nn.utils.get_total_norm([p.grad for p in group if p.grad is not None]) for group in groups]
+    norm = torch.stack([n.full_tensor() if isinstance(n, DTensor) else n for n in norms]).norm()
+    for group in groups:
+        nn.utils.clip_grads_with_norm_(group, limit, norm)
+    return norm
+
+
+def full_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Return the whole `state_dict` on the CPU in the first process, an empty one in the others."""
+    return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))  # type: ignore[return-value]

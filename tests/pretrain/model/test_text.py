@@ -1,0 +1,53 @@
+"""The text tower: a compact vocabulary of its own, or CLIP's tower as open_clip has it."""
+
+from dataclasses import replace
+
+import open_clip
+import pytest
+import torch
+
+from egorobot.pretrain.model import EgoVideo, EgoVideoConfig
+from egorobot.pretrain.model.text import CaptionTokenizer, TextTower, bpe, vocabulary_of
+
+
+def test_tokenizer_keeps_known_words_and_ends_with_the_highest_index(captions: list[str]) -> None:
+    tokenizer = CaptionTokenizer(vocabulary_of(captions), 77)
+    tokens = tokenizer(["#C C opens the microwave", "#C C opens the zebra"])
+    assert tokens.shape[0] == 2
+    assert (tokens == 1).any(dim=1).tolist() == [False, True]
+    assert (tokens.max(dim=1).values == tokenizer.size - 1).all()
+    assert CaptionTokenizer((), 77).size > 49_000
+    assert tokenizer(["the " * 200]).shape == (1, 77)
+
+
+def test_caption_does_not_depend_on_the_length_of_its_neighbours(config: EgoVideoConfig, captions: list[str]) -> None:
+    model = EgoVideo(config)
+    alone = model.encode_text(captions[:1])
+    torch.testing.assert_close(model.encode_text(captions)[:1], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_all_of_the_vocabulary_with_a_causal_mask_has_the_tokens_of_clip(captions: list[str]) -> None:
+    tokenizer = CaptionTokenizer((), 77, causal=True)
+    texts = [*captions, "", "the " * 200]
+    assert torch.equal(tokenizer(texts), bpe()(texts, 77))
+    assert tokenizer.size == 49_408
+
+
+@pytest.mark.parametrize("activation", ["gelu", "quick_gelu"])
+def test_causal_tower_is_that_of_open_clip(config: EgoVideoConfig, captions: list[str], activation: str) -> None:
+    clip = open_clip.CLIP(
+        embed_dim=config.joint_dim,
+        vision_cfg={"layers": 1, "width": 64, "image_size": 32, "patch_size": 16},
+        text_cfg={"layers": 2, "width": 32, "heads": 2},
+        quick_gelu=activation == "quick_gelu",
+    )
+    tower = TextTower(replace(config, text_depth=2, text_causal=True, vocabulary=(), activation=activation))
+    theirs = {name: tensor for name, tensor in clip.state_dict().items() if not name.startswith(("visual.", "logit"))}
+    tower.transformer.load_state_dict(theirs)
+    torch.testing.assert_close(tower(captions), clip.encode_text(bpe()(captions, 77)))
+
+
+def test_causal_tower_takes_a_compact_vocabulary(config: EgoVideoConfig, captions: list[str]) -> None:
+    model = EgoVideo(replace(config, text_causal=True))
+    assert model.text.tokenizer(captions).shape == (4, 77)
+    torch.testing.assert_close(model.encode_text(captions)[:1], model.encode_text(captions[:1]))

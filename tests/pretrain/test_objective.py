@@ -1,0 +1,83 @@
+"""The cached loss: micro-batches change nothing, and equal captions are no negatives."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from egorobot.pretrain.batches import Batch, TrainingBatches
+from egorobot.pretrain.distributed import Ranks
+from egorobot.pretrain.model import EgoVideo
+from egorobot.pretrain.objective import Objective, caption_keys
+
+
+@pytest.fixture
+def batch(batches: TrainingBatches) -> Batch:
+    return batches[0]
+
+
+def gradients(model: EgoVideo) -> dict[str, Tensor]:
+    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    return found
+
+
+@pytest.mark.parametrize("micro_batch", [None, 1, 3, 4, 100])
+def test_gradients_are_those_of_the_plain_loss(tiny_model: EgoVideo, batch: Batch, micro_batch: int | None) -> None:
+    model = tiny_model.double()
+    expected_loss = model.loss(batch.frames_slow, batch.frames_fast, batch.captions)
+    expected_loss.backward()
+    expected = gradients(model)
+    loss = Objective(Ranks(), micro_batch).backward(model, batch)
+    assert abs(loss - expected_loss.detach()) < 1e-10
+    found = gradients(model)
+    assert found.keys() == expected.keys() and "log_scale" in found
+    assert all((found[name] - expected[name]).abs().max() < 1e-10 for name in expected)
+
+
+def test_gradients_are_added_to_those_that_are_there(tiny_model: EgoVideo, batch: Batch) -> None:
+    model, objective = tiny_model.double(), Objective(Ranks(), 3)
+    objective.backward(model, batch)
+    once = gradients(model)
+    objective.backward(model, batch)
+    objective.backward(model, batch)
+    for name, twice in gradients(model).items():
+        torch.testing.assert_close(twice, 2 * once[name])
+
+
+def test_micro_batches_save_memory_for_the_backward_pass(tiny_model: EgoVideo, batch: Batch) -> None:
+    """Fewer clips at a time, fewer bytes that autograd keeps."""
+    held: dict[int | None, int] = {}
+    for micro_batch in (None, 2):
+        sizes: list[int] = []
+        kept = torch.autograd.graph.saved_tensors_hooks(
+            lambda t, sizes=sizes: (sizes.append(t.numel()), t)[1],  # type: ignore[misc]
+            lambda t: t,
+        )
+        with kept:
+            Objective(Ranks(), micro_batch).backward(tiny_model, batch)
+        held[micro_batch] = max(sizes)
+    assert held[2] < 0.5 * held[None]
+
+
+def test_bfloat16_gives_about_the_same_loss_and_float32_gradients(tiny_model: EgoVideo, batch: Batch) -> None:
+    exact = Objective(Ranks()).backward(tiny_model, batch)
+    gradients(tiny_model)
+    loss = Objective(Ranks(), autocast=torch.bfloat16).backward(tiny_model, batch)
+    assert loss.dtype == torch.float32 and loss != exact
+    assert abs(loss - exact) < 0.1
+    assert all(gradient.dtype == torch.float32 for gradient in gradients(tiny_model).values())
+
+
+def test_clips_with_the_same_caption_are_no_negatives(tiny_model: EgoVideo, batch: Batch) -> None:
+    same = replace(batch, captions=["#C C opens the door"] * len(batch))
+    assert Objective(Ranks(), 3).backward(tiny_model, same) == 0
+
+
+def test_keys_tell_captions_apart_and_are_the_same_everywhere() -> None:
+    captions = [f"caption {i}" for i in range(1000)]
+    keys = caption_keys([*captions, *captions])
+    assert keys.dtype == torch.int64 and len(set(keys.tolist())) == 1000
+    assert keys[:1000].equal(keys[1000:])
+    assert caption_keys(["opens"]).item() == 4512888822012301939

@@ -1,0 +1,428 @@
+"""Shards: what is written comes back, in any order, also from files that are cut off or damaged."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from egorobot.cli import load_config
+from egorobot.errors import UserError
+from egorobot.pretrain.corpora.frames import ClipFrames
+from egorobot.pretrain.corpora.shard_index import open_index
+from egorobot.pretrain.corpora.shard_writer import END_OF_TAR, _alone_in
+from egorobot.pretrain.corpora.shards import ShardCorpus, find_shards
+from egorobot.pretrain.corpora.sources import make_corpus
+from egorobot.pretrain.corpora.splitting import video_hash
+from egorobot.pretrain.corpora.tar_samples import from_tar, to_members, to_sample, to_tar
+from egorobot.pretrain.model.config import get_size
+from egorobot.pretrain.samples import BadClip, ClipSample, HandObjectTracks
+from egorobot.pretrain.shards import main
+from egorobot.videos import write_video
+
+FRAMES = ClipFrames(num_frames=4, fast_ratio=2, frame_rate=None, short_side=24)
+
+
+def make_sample(number: int, video_id: str = "v", with_tracks: bool = False) -> ClipSample:
+    rng = np.random.default_rng(number)
+    hands = rng.random((4, 2, 4), np.float32)
+    hands[1, 0] = np.nan
+    tracks = HandObjectTracks(hands, rng.random((4, 4), np.float32), rng.random((4, 2)) < 0.5)
+    return ClipSample(
+        clip_id=f"{video_id}/{number}",
+        video_id=video_id,
+        frames_fast=rng.integers(0, 256, (4, 24, 32, 3), np.uint8),
+        fast_ratio=2,
+        narrations=[f"narration {number}"],
+        hod=["C's links ✋"] * (number % 2),
+        tracks=tracks if with_tracks else None,
+    )
+
+
+def write_shard(
+    path: Path, samples: Sequence[ClipSample], jpeg_quality: int | None = None, group_size: int = 1
+) -> list[int]:
+    """Write `samples` as one shard and return where each of them ends."""
+    record = {"group_size": group_size, "variants": [f"variant {i}" for i in range(group_size)]}
+    parts = [to_tar(f"{i:08}", to_members(sample, record, jpeg_quality)) for i, sample in enumerate(samples)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(parts) + END_OF_TAR)
+    return np.cumsum([len(part) for part in parts]).tolist()
+
+
+def open_shards(folder: Path) -> ShardCorpus:
+    return ShardCorpus(find_shards(str(folder / "*.tar")), FRAMES, folder / "cache")
+
+
+def assert_same(found: ClipSample, expected: ClipSample) -> None:
+    np.testing.assert_array_equal(found.frames_fast, expected.frames_fast)
+    for name in ("clip_id", "video_id", "fast_ratio", "narrations", "hod"):
+        assert getattr(found, name) == getattr(expected, name)
+
+
+def bad_clips(corpus: ShardCorpus) -> dict[int, str]:
+    bad = {}
+    for number in range(len(corpus)):
+        try:
+            corpus[number]
+        except BadClip as error:
+            bad[number] = str(error)
+    return bad
+
+
+def test_clips_come_back_in_any_order(tmp_path: Path) -> None:
+    samples = [make_sample(i, f"video {i // 3}") for i in range(20)]
+    write_shard(tmp_path / "shard-000000.tar", samples[:13])
+    write_shard(tmp_path / "shard-000001.tar", samples[13:])
+    corpus = open_shards(tmp_path)
+    assert len(corpus) == 20 and corpus.group_size == 1
+    for number in np.random.default_rng(0).permutation(20):
+        assert_same(corpus[int(number)], samples[number])
+        assert corpus.clip_id(int(number)) == samples[number].clip_id
+    assert list(corpus.captions()) == [caption for sample in samples for caption in sample.captions]
+    assert [corpus[13].frames_slow.shape[0], corpus[13].fast_ratio] == [2, 2]
+    with pytest.raises(IndexError):
+        corpus[20]
+
+
+def test_tracks_come_back_to_the_last_bit() -> None:
+    sample = make_sample(3, with_tracks=True)
+    members = to_members(sample, {}, None)
+    assert "NaN" not in members["json"].decode()
+    found = to_sample(from_tar(to_tar("k", members)), 2).tracks
+    assert found is not None and sample.tracks is not None
+    for name in ("hands", "object", "contact"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(sample.tracks, name), strict=True)
+
+
+def test_jpeg_is_smaller_and_looks_alike() -> None:
+    sample = make_sample(0)
+    smooth = np.linspace(0, 200, 4 * 24 * 32 * 3).reshape(4, 24, 32, 3).astype(np.uint8)
+    members = to_members(sample.with_frames(smooth), {}, 90)
+    assert [*members] == ["json", "000.jpg", "001.jpg", "002.jpg", "003.jpg"]
+    found = to_sample(from_tar(to_tar("k", members)), 2).frames_fast
+    assert np.abs(found.astype(int) - smooth).mean() < 3
+    rougher = to_members(sample, {}, 30)
+    assert sum(map(len, rougher.values())) < sum(map(len, to_members(sample, {}, 95).values()))
+
+
+def test_the_same_clips_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_shard(tmp_path / f"{name}.tar", [make_sample(i) for i in range(3)])
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
+
+
+@pytest.mark.parametrize("jpeg_quality", [None, 90])
+def test_webdataset_reads_them(tmp_path: Path, jpeg_quality: int | None) -> None:
+    wds = pytest.importorskip("webdataset")
+    samples = [make_sample(i) for i in range(5)]
+    write_shard(tmp_path / "s.tar", samples, jpeg_quality)
+    found = list(wds.WebDataset(str(tmp_path / "s.tar"), shardshuffle=False).decode("rgb8"))
+    assert [sample["__key__"] for sample in found] == [f"{i:08}" for i in range(5)]
+    assert [sample["json"]["narrations"] for sample in found] == [sample.narrations for sample in samples]
+    if jpeg_quality is None:
+        np.testing.assert_array_equal(found[4]["npy"], samples[4].frames_fast)
+    else:
+        assert found[4]["003.jpg"].shape == (24, 32, 3)
+
+
+def test_webdatasets_own_shards_are_read(tmp_path: Path) -> None:
+    wds = pytest.importorskip("webdataset")
+    sample = make_sample(1)
+    record = {"clip_id": "c", "video_id": "v", "narrations": ["x"]}
+    with wds.TarWriter(str(tmp_path / "s.tar")) as writer:
+        for i in range(3):
+            writer.write({"__key__": f"folder/{i}", "npy": sample.frames_fast, "json": record})
+    corpus = open_shards(tmp_path)
+    assert len(corpus) == 3
+    np.testing.assert_array_equal(corpus[2].frames_fast, sample.frames_fast)
+    assert corpus[2].captions == ["x"]
+
+
+# Damage.
+
+
+def test_a_shard_cut_off_anywhere_keeps_its_whole_clips(tmp_path: Path) -> None:
+    samples = [make_sample(i) for i in range(4)]
+    write_shard(tmp_path / "good.tar", [make_sample(0, "good")])
+    path = tmp_path / "shard.tar"
+    ends = write_shard(path, samples)
+    content = path.read_bytes()
+    for size in [0, 1, 511, 700, ends[0], ends[1] - 1000, ends[1] - 1, ends[1] + 300, ends[2] + 512, ends[2] + 600]:
+        path.write_bytes(content[:size])
+        corpus = open_shards(tmp_path)
+        whole = sum(end <= size for end in ends)
+        assert len(corpus) == 1 + whole + 1, size
+        bad = bad_clips(corpus)
+        assert [*bad] == [1 + whole], size
+        assert all("shard.tar" in reason and "\n" not in reason for reason in bad.values())
+        assert len({corpus.clip_id(i) for i in range(len(corpus))}) == len(corpus)
+        assert len(list(corpus.captions())) >= 1 + whole
+
+
+def test_damaged_members_are_bad_and_their_neighbours_good(tmp_path: Path) -> None:
+    samples = [make_sample(i, f"video {i}") for i in range(6)]
+    path = tmp_path / "shard.tar"
+    ends = write_shard(path, samples)
+    content = bytearray(path.read_bytes())
+    content[ends[0] + 512 + 3] ^= 0xFF  # of the JSON
+    content[ends[2] - 2000] ^= 1  # a pixel, by one
+    start = content.find(b"NUMPY", ends[3])
+    content[start : start + 5] = b"XXXXX"
+    path.write_bytes(content)
+    corpus = open_shards(tmp_path)
+    bad = bad_clips(corpus)
+    assert [*bad] == [1, 2, 4]
+    assert "JSON" in bad[1] and "checksum" in bad[2] and "checksum" in bad[4]
+    assert corpus.clip_id(1) == "shard.tar:1" and corpus.clip_id(2) == "video 2/2"
+    training, held_out = corpus.split(0.5)
+    assert len(training) + len(held_out) == 6
+
+
+def test_a_damaged_header_loses_the_rest_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "shard.tar"
+    ends = write_shard(path, [make_sample(i) for i in range(6)])
+    content = bytearray(path.read_bytes())
+    content[ends[2] + 150] ^= 0xFF  # of the checksum in the fourth sample's first header
+    path.write_bytes(content)
+    bad = bad_clips(open_shards(tmp_path))
+    assert [*bad] == [3] and f"bytes {ends[2]} to {len(content)}" in bad[3]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"json": None}, "no JSON"),
+        ({"json": b"{}"}, "JSON cannot be read"),
+        ({"json": b"[1]"}, "JSON cannot be read"),
+        ({"json": b'{"clip_id": "c", "video_id": "v", "narrations": []}'}, "no captions"),
+        ({"json": b'{"clip_id": "c", "video_id": "v", "narrations": "x"}'}, "no captions"),
+        ({"json": b'{"clip_id": "c", "video_id": "v", "narrations": "x", "hod": ["y"]}'}, "no captions"),
+        ({"json": b'{"clip_id": 3, "video_id": "v", "narrations": ["x"]}'}, "no captions, or names"),
+        ({"npy": None}, "frames"),
+        ({"npy": b"\x93NUMPY"}, "checksum"),
+    ],
+)
+def test_members_that_are_no_clip(change: dict[str, bytes | None], reason: str) -> None:
+    members = {**to_members(make_sample(0), {}, None), **change}
+    with pytest.raises(BadClip, match=reason):
+        to_sample({key: value for key, value in members.items() if value is not None}, 2)
+
+
+def test_frames_are_never_unpickled(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([print, 1], dtype=object))
+    record = b'{"clip_id": "c", "video_id": "v", "narrations": ["x"]}'
+    with pytest.raises(BadClip, match="allow_pickle"):
+        to_sample({"json": record, "npy": (tmp_path / "x.npy").read_bytes()}, 2)
+    np.save(tmp_path / "x.npy", np.zeros((4, 24, 32, 3), np.float32))
+    with pytest.raises(BadClip, match="are float32"):
+        to_sample({"json": record, "npy": (tmp_path / "x.npy").read_bytes()}, 2)
+
+
+# Which shards, and what of them.
+
+
+def test_shards_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / f"s-{i:03}.tar" for i in range(8, 12)]
+    for path in paths:
+        path.touch()
+    monkeypatch.chdir(tmp_path)
+    assert (
+        find_shards(str(tmp_path)) == find_shards(f"{tmp_path}/*.tar") == find_shards(f"{tmp_path}/s-{{008..011}}.tar")
+    )
+    assert find_shards("s-*.tar") == [Path(path.name) for path in paths]
+    assert find_shards([str(paths[2]), str(paths[0])]) == [paths[2], paths[0]]
+    for pattern in (f"{tmp_path}/s-{{008..012}}.tar", f"{tmp_path}/t*.tar", "nowhere"):
+        with pytest.raises(UserError, match="no shard "):
+            find_shards(pattern)
+
+
+def test_shards_for_another_model_are_refused(tmp_path: Path) -> None:
+    write_shard(tmp_path / "s.tar", [make_sample(0)])
+    with pytest.raises(UserError, match="has clips of 4 frames, and the model takes 8"):
+        ShardCorpus([tmp_path / "s.tar"], replace(FRAMES, num_frames=8), tmp_path / "cache")
+    (tmp_path / "s.tar").write_bytes(b"not a tar file" * 100)
+    with pytest.raises(UserError, match="no clip can be read"):
+        open_shards(tmp_path)
+
+
+def test_the_index_is_kept_until_the_shard_changes(tmp_path: Path) -> None:
+    path, cache = tmp_path / "s.tar", tmp_path / "cache"
+    write_shard(path, [make_sample(i) for i in range(3)])
+    assert len(open_index(path, cache)) == 3
+    (file,) = cache.iterdir()
+    written = file.stat().st_mtime_ns
+    assert isinstance(open_index(path, cache), np.memmap)
+    assert file.stat().st_mtime_ns == written
+    write_shard(path, [make_sample(i) for i in range(4)])
+    assert len(open_index(path, cache)) == 4
+    os.utime(path, (1, 1))
+    open_index(path, cache)
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_a_corpus_is_sent_to_other_processes_without_its_index(tmp_path: Path) -> None:
+    write_shard(tmp_path / "s.tar", [make_sample(i) for i in range(300)])
+    packed = pickle.dumps(open_shards(tmp_path))
+    assert len(packed) < 2000
+    assert_same(pickle.loads(packed)[299], make_sample(299))
+
+
+def test_whole_videos_are_held_out(tmp_path: Path) -> None:
+    samples = [make_sample(i, f"video {i % 10}") for i in range(40)]
+    write_shard(tmp_path / "a.tar", samples[:25])
+    write_shard(tmp_path / "b.tar", samples[25:])
+    training, held_out = open_shards(tmp_path).split(0.3)
+    assert sorted([*training, *held_out]) == list(range(40))
+    assert {i % 10 for i in held_out} == {i for i in range(10) if video_hash(f"video {i}") < 0.3 * 2**64}
+
+
+def test_groups_stay_whole(tmp_path: Path) -> None:
+    """A shard that ends within a group has the rest of it as clips that cannot be read."""
+    samples = [make_sample(i, f"video {i}") for i in range(12)]
+    ends = write_shard(tmp_path / "a.tar", samples, group_size=4)
+    write_shard(tmp_path / "b.tar", samples[:4], group_size=4)
+    (tmp_path / "a.tar").write_bytes((tmp_path / "a.tar").read_bytes()[: ends[8]])
+    corpus = open_shards(tmp_path)
+    assert corpus.group_size == 4 and corpus.variants == ("variant 0", "variant 1", "variant 2", "variant 3")
+    assert len(corpus) == 16 and [*bad_clips(corpus)] == [9, 10, 11]
+    assert "ends within a group" in bad_clips(corpus)[10]
+    assert corpus[12].clip_id == "video 0/0"
+    for part in corpus.split(0.4):
+        assert all(part[i] + 1 == part[i + 1] for i in range(len(part)) if part[i] % 4 != 3)
+
+
+# The command.
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two videos of 4 s, 30 clips of them, and three clips that cannot be read."""
+    folder = tmp_path_factory.mktemp("videos")
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        scene = rng.integers(0, 256, (6, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+        write_video(folder / f"{name}.mp4", (np.roll(scene, i, axis=1) for i in range(40)), fps=10, hold=0)
+    lines = [f"{'ab'[i % 2]},{i / 10},{i / 10 + 1},caption {i}" for i in range(30)]
+    lines[4], lines[17], lines[22] = "c,0,1,missing", "a,9,10,behind the end", "c,1,2,missing"
+    (folder / "clips.csv").write_text("\n".join(["video_id,start_second,end_second,narration", *lines]) + "\n")
+    return folder
+
+
+def options(videos: Path, out: Path) -> list[str]:
+    return [
+        f"corpus.narrations_csv={videos / 'clips.csv'}", f"corpus.video_root={videos}", f"out={out}",
+        f"data_dir={out.parent / 'data'}", "clips_per_shard=7", "model.image_size=32", "max_bad_share=0.2",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., str]:
+    """Runs the command, and returns what it prints; its error where it fails."""
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["shards", *arguments])
+        try:
+            main()
+        except SystemExit:
+            return capsys.readouterr().err.strip().splitlines()[-1]
+        return capsys.readouterr().out
+
+    return run
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(out.glob("*"))}
+
+
+def test_the_command(videos: Path, tmp_path: Path, run: Callable[..., str]) -> None:
+    """Its shards hold the corpus, whatever the number of processes and however often it was killed."""
+    out = tmp_path / "shards"
+    printed = run(*options(videos, out), "num_workers=2")
+    assert printed.splitlines() == [
+        f"quarantined 3 of 30 clips (2 no video c in …; 1 the clip ends at … s, and its video … at … s): see {out}/"
+        "quarantine.jsonl",
+        f"27 clips in 5 shards: {out}",
+    ]
+    sizes = get_size("nano", image_size=32)
+    node = dict(load_config("pretrain.shards", options(videos, out)).corpus)
+    source = make_corpus(node, sizes, 0, tmp_path / "data")
+    shards = make_corpus({"source": "shards", "shards": str(out)}, sizes, 0, tmp_path / "data")
+    good = [i for i in range(30) if i not in (4, 17, 22)]
+    assert len(shards) == 27
+    for number, i in enumerate(good):
+        assert_same(shards[number], source[i])
+    with tarfile.open(out / "shard-000002.tar") as tar:
+        record = json.load(tar.extractfile("00000015.json"))  # type: ignore[arg-type]
+    assert (record["start_second"], record["end_second"], record["frame_rate"]) == (1.5, 2.5, 6.25)
+
+    first = contents(out)
+    for name in ("shard-000001.tar", "shard-000003.tar"):  # as a killed run leaves them
+        (out / name).unlink()
+        (out / name.replace(".tar", ".bad.json")).unlink()
+    kept = (out / "shard-000000.tar").stat().st_mtime_ns
+    assert run(*options(videos, out), "num_workers=1") == printed
+    assert contents(out) == first
+    assert (out / "shard-000000.tar").stat().st_mtime_ns == kept
+
+    assert "has shards written with other options" in run(*options(videos, out), "clips_per_shard=8")
+    assert "more than max_bad_share=0.05" in run(*options(videos, out), "max_bad_share=0.05")
+    with _alone_in(out):
+        assert "another process writes shards" in run(*options(videos, out))
+    assert "is not empty and holds no shards.json" in run(*options(videos, videos))
+
+
+def test_a_killed_command_goes_on(videos: Path, tmp_path: Path, run: Callable[..., str]) -> None:
+    out = tmp_path / "shards"
+    arguments = [*options(videos, out), "clips_per_shard=3", "num_workers=1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "egorobot.pretrain.shards", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None and not list(out.glob("shard-000001.bad.json")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finished = {path.name: path.stat().st_mtime_ns for path in out.glob("*.bad.json")}
+    (out / ".shard-000009.1.tar").write_bytes(b"half of one")
+    assert "27 clips in 10 shards" in run(*arguments)
+    assert {path.name: path.stat().st_mtime_ns for path in out.glob("*.bad.json")}.items() >= finished.items()
+    assert len(list(out.glob("*.tar"))) == 10 and not list(out.glob(".*"))
+    lines = (out / "quarantine.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["clip_id"] for line in lines}) == len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("clips_per_shard=0", "clips_per_shard=0"),
+        ("jpeg_quality=100", "jpeg_quality=100"),
+        ("jpeg_quality=high", "jpeg_quality=high"),
+        ("corpus.image_size=big", "image_size=big"),
+        ("corpus.frame_rate=fast", "frame_rate=fast"),
+        ("corpus.chunk_seconds=0", "chunk_seconds=0"),
+        ("size=huge", "unknown size 'huge'"),
+    ],
+)
+def test_bad_options(videos: Path, tmp_path: Path, run: Callable[..., str], override: str, message: str) -> None:
+    assert message in run(*options(videos, tmp_path / "out"), override)
+
+
+def test_sources(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown source 'cloud' of a corpus: choose one of simulated_hands, video"):
+        make_corpus({"source": "cloud"}, get_size("nano"), 0, tmp_path)
+
+
+def test_processes_that_read_clips_need_no_torch() -> None:
+    code = "import sys, egorobot.pretrain.shards; sys.exit(bool({'torch', 'mujoco', 'pandas'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
