@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from egorobot.errors import UserError
@@ -37,6 +38,7 @@ class BatchLoader:
             prefetch_factor=PREFETCHED if num_workers else None,
             multiprocessing_context="spawn" if num_workers else None,  # threads of torch and PyAV survive no fork
             worker_init_fn=_start_worker,
+            generator=torch.Generator(),  # of seeds that nothing uses; without it the global one would move
         )
 
     def __iter__(self) -> Iterator[Batch]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from egorobot.errors import UserError
 from egorobot.pretrain import loader as loader_module
@@ -14,7 +15,9 @@ from egorobot.pretrain.loader import BatchLoader
 
 
 def test_a_process_makes_the_same_batches_in_the_same_order(batches: TrainingBatches) -> None:
+    state = torch.random.get_rng_state()
     found = list(BatchLoader(batches, range(3, 8), num_workers=1))
+    assert torch.random.get_rng_state().equal(state)
     for step, batch in zip(range(3, 8), found, strict=True):
         assert batch.frames_fast.equal(batches[step].frames_fast) and batch.captions == batches[step].captions
     assert not multiprocessing.active_children()
