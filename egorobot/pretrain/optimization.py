@@ -1,7 +1,6 @@
 """AdamW as pre-training uses it: what decays, and the learning rate of each step."""
 
 import math
-from collections.abc import Iterable
 
 from torch import nn
 from torch.optim import AdamW, Optimizer
@@ -14,21 +13,15 @@ BETAS = (0.9, 0.999)  # EgoVideo
 def make_optimizer(model: nn.Module, options: PretrainOptions) -> Optimizer:
     """Return the optimiser of those parameters of `model` that are trained.
 
-    Matrices have weight decay; norms, biases, scales and embeddings have none. Scalars are
-    apart from the rest: FSDP does not shard them, and one step cannot mix the two.
+    Matrices have weight decay; norms, biases, scales and embeddings have none.
     """
     decay: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
-    scalars: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             embedding = name.endswith(("spatial", "temporal", "embedding", "embedding.weight"))
-            kind = scalars if parameter.ndim == 0 else plain if parameter.ndim == 1 or embedding else decay
-            kind.append(parameter)
-    groups = [
-        {"params": params, "weight_decay": options.weight_decay if params is decay else 0.0}
-        for params in (decay, plain, scalars)
-    ]
+            (plain if parameter.ndim < 2 or embedding else decay).append(parameter)
+    groups = [{"params": decay, "weight_decay": options.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     return AdamW(groups, lr=options.learning_rate, betas=BETAS)
 
 
@@ -45,8 +38,3 @@ def learning_rate(options: PretrainOptions, step: int) -> float:
         return options.learning_rate * (step + 1) / rise
     share = (step - rise) / max(1, options.steps - rise)
     return options.learning_rate * (1 + math.cos(math.pi * share)) / 2
-
-
-def trained(model: nn.Module) -> Iterable[nn.Parameter]:
-    """Return the parameters of `model` that are trained."""
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.device_mesh import init_device_mesh
@@ -49,18 +48,12 @@ def spread(model: EgoVideo, ranks: Ranks, kind: str) -> nn.Module:
         return model
     if kind == "ddp":
         return DistributedDataParallel(model, broadcast_buffers=False)
-    scalars = set(_scalars(model))
     mesh = init_device_mesh(ranks.device.type, (ranks.size,))
     for module in (*transformer_blocks(model), model):
-        shard: Any = fully_shard(module, mesh=mesh, ignored_params=scalars)
+        shard: Any = fully_shard(module, mesh=mesh)
         if ranks.device.type == "cpu":
             shard.set_force_sum_reduction_for_comms(True)  # gloo has no averages
     return model
-
-
-def _scalars(model: nn.Module) -> Iterator[nn.Parameter]:
-    """Yield the parameters that FSDP cannot shard; each process has them whole."""
-    return (parameter for parameter in model.parameters() if parameter.ndim == 0)
 
 
 @contextmanager
@@ -76,11 +69,6 @@ def synchronised(model: nn.Module, last: bool) -> Iterator[None]:
     if isinstance(model, FSDPModule):
         model.set_requires_gradient_sync(last)
     yield
-    if isinstance(model, FSDPModule) and last:
-        for parameter in _scalars(model):
-            if parameter.grad is not None:
-                dist.all_reduce(parameter.grad)
-                parameter.grad /= dist.get_world_size()
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
@@ -89,13 +77,10 @@ def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
     The norm is that of the whole gradient, however it is spread.
     """
     parameters = [parameter for parameter in parameters if parameter.grad is not None]
-    sharded = [p for p in parameters if isinstance(p.grad, DTensor)]
-    groups = [group for group in (sharded, [p for p in parameters if not isinstance(p.grad, DTensor)]) if group]
-    norms = [nn.utils.get_total_norm([p.grad for p in group if p.grad is not None]) for group in groups]
-    norm = torch.stack([n.full_tensor() if isinstance(n, DTensor) else n for n in norms]).norm()
-    for group in groups:
-        nn.utils.clip_grads_with_norm_(group, limit, norm)
-    return norm
+    norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+    whole = norm.full_tensor() if isinstance(norm, DTensor) else norm
+    nn.utils.clip_grads_with_norm_(parameters, limit, whole)
+    return whole
 
 
 def full_weights(model: nn.Module) -> dict[str, Tensor]:

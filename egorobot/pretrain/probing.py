@@ -1,6 +1,6 @@
 """What a model knows of clips it has not seen: multiple choice, retrieval, hard pairs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from egorobot.pretrain.augment import fit
 from egorobot.pretrain.model import EgoVideo
 from egorobot.pretrain.samples import BadClip, ClipSample, Corpus
 from egorobot.statistics import format_rate
@@ -105,8 +106,19 @@ def asked_caption(sample: ClipSample) -> str:
     return sample.hod[0] if sample.hod else sample.narrations[0]
 
 
+Read = Callable[[Corpus, int], ClipSample | None]
+
+
+def read_clip(corpus: Corpus, number: int) -> ClipSample | None:
+    """Return clip `number` of `corpus`, None where it cannot be read."""
+    try:
+        return corpus[number]
+    except BadClip:
+        return None
+
+
 @torch.inference_mode()
-def probe(model: EgoVideo, corpus: Corpus, clips: Sequence[int], seed: int = 0) -> Probes:
+def probe(model: EgoVideo, corpus: Corpus, clips: Sequence[int], seed: int = 0, read: Read = read_clip) -> Probes:
     """Return how well `model` knows `clips` of `corpus`, whole groups of it; it is left as it was.
 
     Wrong answers that say the same as the right one are not offered, and a caption that
@@ -118,11 +130,13 @@ def probe(model: EgoVideo, corpus: Corpus, clips: Sequence[int], seed: int = 0) 
         corpus: where clips are read from.
         clips: their numbers.
         seed: of the answers that are offered.
+        read: reads a clip; it may note those for which it returns None.
     """
     training = model.training
     model.eval()
-    numbers, captions, videos, vectors = _encode(model, corpus, clips)
-    texts = torch.cat([model.encode_text(captions[i : i + BATCH]) for i in range(0, len(captions), BATCH)])
+    numbers, captions, videos, vectors = _encode(model, corpus, clips, read)
+    parts = [model.encode_text(captions[i : i + BATCH]) for i in range(0, len(captions), BATCH)]
+    texts = torch.cat([vectors[:0], *parts])
     model.train(training)
     scores = (vectors @ texts.T).float().cpu().numpy()  # (N, N), clips by captions
     same = np.array(captions)[:, None] == np.array(captions)[None]
@@ -138,40 +152,30 @@ def probe(model: EgoVideo, corpus: Corpus, clips: Sequence[int], seed: int = 0) 
     )
 
 
-def _encode(model: EgoVideo, corpus: Corpus, clips: Sequence[int]) -> tuple[list[int], list[str], list[str], Tensor]:
+def _encode(
+    model: EgoVideo, corpus: Corpus, clips: Sequence[int], read: Read
+) -> tuple[list[int], list[str], list[str], Tensor]:
     """Return the numbers, captions, videos and vectors (N, D) of the clips that can be read."""
-    numbers, captions, videos = [], [], []
-    vectors: list[Tensor] = []
+    numbers: list[int] = []
+    captions: list[str] = []
+    videos: list[str] = []
+    vectors = [torch.empty(0, model.config.joint_dim, device=model.log_scale.device)]
     for start in range(0, len(clips), BATCH):
-        samples = []
-        for number in clips[start : start + BATCH]:
-            try:
-                samples.append(corpus[number])
-            except BadClip:
-                continue
-            numbers.append(number)
-        captions += [asked_caption(sample) for sample in samples]
-        videos += [sample.video_id for sample in samples]
-        vectors += [_encode_video(model, same_size) for same_size in _runs_of_one_size(samples)]
+        found = {number: sample for number in clips[start : start + BATCH] if (sample := read(corpus, number))}
+        numbers += found
+        captions += [asked_caption(sample) for sample in found.values()]
+        videos += [sample.video_id for sample in found.values()]
+        if found:
+            vectors.append(_encode_video(model, list(found.values())))
     return numbers, captions, videos, torch.cat(vectors)
 
 
-def _runs_of_one_size(samples: list[ClipSample]) -> Iterator[list[ClipSample]]:
-    """Yield `samples` in order, in runs whose frames have the same shape."""
-    run: list[ClipSample] = []
-    for sample in samples:
-        if run and sample.frames_fast.shape != run[0].frames_fast.shape:
-            yield run
-            run = []
-        run.append(sample)
-    if run:
-        yield run
-
-
 def _encode_video(model: EgoVideo, samples: list[ClipSample]) -> Tensor:
+    """Return vectors of clips, (B, D), seen as in training: the centred square."""
+    fitted = [sample.with_frames(fit(sample.frames_fast, model.config.image_size)) for sample in samples]
     device = model.log_scale.device
     slow, fast = (
-        torch.from_numpy(np.stack([getattr(sample, name) for sample in samples])).to(device)
+        torch.from_numpy(np.stack([getattr(sample, name) for sample in fitted])).to(device)
         for name in ("frames_slow", "frames_fast")
     )
     return model.encode_video(slow, fast)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 from egorobot.errors import UserError
@@ -36,18 +35,12 @@ class Quarantine:
         self.ceiling = ceiling
         self.num_clips = num_clips
         self._reasons = _load(self.file)
-        self._seen = {hash(clip_id) for clip_id in self._reasons}  # shorter than names
         self._check()
 
     @property
     def num_bad(self) -> int:
-        """How many clips are bad, of those read so far."""
+        """How many clips are bad, of those that were read."""
         return len(self._reasons)
-
-    @property
-    def num_read(self) -> int:
-        """How many different clips were read since this was made, and bad ones ever."""
-        return len(self._seen)
 
     def read(self, corpus: Corpus, number: int) -> ClipSample | None:
         """Return clip `number` of `corpus`, or None, which is noted.
@@ -56,16 +49,10 @@ class Quarantine:
             UserError: more clips are bad than may be.
         """
         try:
-            sample = corpus[number]
+            return corpus[number]
         except BadClip as error:
             self.record(corpus.clip_id(number), str(error))
             return None
-        self.saw([sample.clip_id])
-        return sample
-
-    def saw(self, clip_ids: Iterable[str]) -> None:
-        """Count clips that were read; each counts once."""
-        self._seen.update(map(hash, clip_ids))
 
     def record(self, clip_id: str, reason: str) -> None:
         """Note a clip that cannot be read; one that is known changes nothing.
@@ -80,7 +67,6 @@ class Quarantine:
         with self.file.open("ab", buffering=0) as file:
             file.write(line.encode())  # whole, or cut off at the end, which `_load` mends
         self._reasons[clip_id] = reason
-        self._seen.add(hash(clip_id))
         self._check()
 
     def summary(self) -> str:

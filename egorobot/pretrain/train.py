@@ -14,7 +14,7 @@ from egorobot.pretrain.metrics import check_wandb
 from egorobot.pretrain.model import EgoVideo
 from egorobot.pretrain.options import PretrainOptions, RunOptions
 from egorobot.pretrain.probing import Probes
-from egorobot.pretrain.trainer import Trainer, validate
+from egorobot.pretrain.trainer import Trainer
 
 RECORD_FILE = "pretrain.json"  # options, and the result once training is over
 
@@ -59,7 +59,7 @@ def pretrain(
 
     def finish() -> Probes:
         assert trained is not None  # in the first process
-        result = validate(trained, data, options.seed)
+        result = trainer.validate(trained)
         trained.save_pretrained(out)
         record = {"options": options.to_dict(), "result": result.to_dict(), "fingerprint": trained.fingerprint, **times}
         write_json(out / RECORD_FILE, record)

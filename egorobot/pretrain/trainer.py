@@ -109,6 +109,11 @@ class Trainer:
         model.load_state_dict(weights)
         return model.to(self.ranks.device).eval()
 
+    def validate(self, model: EgoVideo) -> Probes:
+        """Return the scores of `model` on the clips that are held out; for the first process."""
+        assert self.quarantine is not None
+        return probe(model, self.data.main, self.data.held_out, self.options.seed, self.quarantine.read)
+
     def clean_up(self) -> None:
         """Remove what only a training that goes on needs."""
         self.checkpoints.remove()
@@ -158,15 +163,10 @@ class Trainer:
         if self.how.validate_every is not None and not last and done % self.how.validate_every == 0:
             model = self.plain_model()
             if model is not None:
-                rates = validate(model, self.data, self.options.seed).rates()
+                rates = self.validate(model).rates()
                 self._write({f"valid/{name}": rate for name, rate in rates.items()}, done)
             self.ranks.wait()
 
     def _write(self, values: dict[str, float], step: int) -> None:
         if self._metrics is not None:
             self._metrics.write(values, step)
-
-
-def validate(model: EgoVideo, data: Data, seed: int) -> Probes:
-    """Return the scores of `model` on the clips that are held out."""
-    return probe(model, data.main, data.held_out, seed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,8 +31,8 @@ class Coloured:
     def __getitem__(self, number: int) -> ClipSample:
         if number in self.bad:
             raise BadClip("it is bad")
-        size = 8 if number < self.count // 2 else 16
-        frames = np.full((4, size, size, 3), number, np.uint8)
+        frames = np.full((4, 8, 8 if number < self.count // 2 else 16, 3), 255, np.uint8)
+        frames[:, :, (frames.shape[2] - 8) // 2 :][:, :, :8] = number  # the centred square
         words = "the same" if self.same_words else f"clip {number}"
         return ClipSample(self.clip_id(number), f"video {number // 8}", frames, 2, ["#C C moves"], [words])
 
@@ -53,9 +54,11 @@ class Knowing(nn.Module):
         super().__init__()
         self.log_scale = nn.Parameter(torch.zeros(()))
         self.blind = blind
+        self.config = SimpleNamespace(image_size=8, joint_dim=256)
 
     def encode_video(self, frames_slow: Tensor, frames_fast: Tensor) -> Tensor:
         assert frames_slow.shape[1] * 2 == frames_fast.shape[1]
+        assert all((clip == clip[0, 0, 0]).all() for clip in frames_fast)  # nothing is squeezed in
         return torch.eye(256)[frames_fast[:, 0, 0, 0, 0].long()]
 
     def encode_text(self, captions: Sequence[str]) -> Tensor:
@@ -94,6 +97,12 @@ def test_clips_that_cannot_be_read_are_left_out_with_their_pairs() -> None:
     assert result.clips == 38
     assert result.pairs["twin"] == Score(36, 36)
     assert all(rate == 1 for rate in result.rates().values())
+
+
+def test_no_clip_at_all_is_no_question() -> None:
+    result = probe(Knowing(), Coloured(8, bad=range(8)), range(8))  # type: ignore[arg-type]
+    assert (result.clips, result.rates()) == (0, {})
+    assert "no questions" in result.table()
 
 
 def test_an_untrained_model_is_about_chance_and_stays_in_training_mode() -> None:

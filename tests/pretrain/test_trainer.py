@@ -75,6 +75,14 @@ def test_bad_clips_are_noted_once_and_too_many_stop_training(tiny_options: Pretr
         pretrain(tmp_path / "b", options, replace(HOW, max_bad_share=0.0))
 
 
+def test_bad_clips_that_are_held_out_are_noted_as_well(tiny_options: PretrainOptions, tmp_path: Path) -> None:
+    corpus = CorpusOptions({"name": "singles", "num_clips": 24, "bad": [23]})
+    result = pretrain(tmp_path, replace(tiny_options, corpora={"main": corpus}), replace(HOW, max_bad_share=0.5))
+    (line,) = (tmp_path / "quarantine.jsonl").read_text().splitlines()
+    assert json.loads(line) == {"clip_id": "singles/23", "reason": "clip 23 is bad"}
+    assert result.clips < 24 - 1
+
+
 def test_numbers_of_each_step_and_of_validations_go_to_tensorboard(
     tiny_options: PretrainOptions, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,9 +30,9 @@ class EgoVideoConfig:
         width: channels of a token.
         depth: transformer blocks, shared by both streams.
         heads: attention heads.
-        stem: channels between the convolutions of a patch embedding, which learn faster
-            from few clips than one does (Xiao et al. 2021); the last of them halve the
-            image. Empty is one convolution as large as a patch, as in CLIP.
+        stem: channels between the convolutions of a patch embedding (Xiao et al. 2021), all
+            but the first of which halve the image. Empty is one convolution as large as a
+            patch, as in CLIP.
         fast_differences: whether the high-rate stream sees each frame's change since the
             one before beside it.
         mlp_ratio: hidden channels of a block's MLP over `width`.
@@ -153,8 +153,8 @@ class EgoVideoConfig:
 
 
 SIZES: dict[str, EgoVideoConfig] = {
-    # Chosen so that both streams embed at least 250 windows a second on two CPU cores:
-    # 98 + 72 tokens of 128 channels through 4 blocks.
+    # Small enough to embed every step of a policy on a CPU: 98 + 72 tokens of 128
+    # channels through 4 blocks.
     "nano": EgoVideoConfig(
         size="nano",
         num_slow=2,

@@ -9,10 +9,10 @@ from math import isqrt
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from egorobot.pretrain.model.config import EgoVideoConfig
+from egorobot.pretrain.model.patches import resize_places, resize_times
 from egorobot.pretrain.model.text import CaptionTokenizer
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -200,16 +200,4 @@ def _to_convolution(weight: Tensor) -> Tensor:
 def _to_grid(places: Tensor, side: int) -> Tensor:
     """Return the embeddings (N, C) of a square of patches as (side, side, C)."""
     here = isqrt(len(places))
-    grid = places.reshape(here, -1, places.shape[1])
-    if here == side:
-        return grid
-    channels_first = grid.permute(2, 0, 1)[None]
-    resized = F.interpolate(channels_first, size=(side, side), mode="bicubic", antialias=True, align_corners=False)
-    return resized[0].permute(1, 2, 0)
-
-
-def resize_times(times: Tensor, frames: int) -> Tensor:
-    """Return the temporal embedding (T, C) for another number of frames, as the official code does it."""
-    if len(times) == frames:
-        return times
-    return F.interpolate(times.T[None], size=frames, mode="linear", align_corners=False)[0].T
+    return resize_places(places.reshape(here, -1, places.shape[1]), side, side)

@@ -73,20 +73,27 @@ class PatchEmbedding(nn.Module):
 
     def spatial_for(self, height: int, width: int) -> Tensor:
         """Return the embedding of a grid of `height` by `width` patches, (h*w, C)."""
-        spatial: Tensor = self.spatial
-        if spatial.shape[:2] != (height, width):
-            grid = spatial.permute(2, 0, 1)[None]
-            grid = F.interpolate(grid, size=(height, width), mode="bicubic", antialias=True, align_corners=False)
-            spatial = grid[0].permute(1, 2, 0)
-        return spatial.flatten(0, 1)
+        return resize_places(self.spatial, height, width).flatten(0, 1)
 
     def temporal_for(self, time: int) -> Tensor:
         """Return the embedding of `time` frames spread over the same stretch of time, (T, C)."""
-        temporal: Tensor = self.temporal
-        if len(temporal) != time:
-            line = F.interpolate(temporal.T[None], size=time, mode="linear", align_corners=True)
-            temporal = line[0].T
-        return temporal
+        return resize_times(self.temporal, time)
+
+
+def resize_places(places: Tensor, height: int, width: int) -> Tensor:
+    """Return the spatial embedding (h, w, C) for another grid of patches."""
+    if places.shape[:2] == (height, width):
+        return places
+    grid = places.permute(2, 0, 1)[None]
+    grid = F.interpolate(grid, size=(height, width), mode="bicubic", antialias=True, align_corners=False)
+    return grid[0].permute(1, 2, 0)
+
+
+def resize_times(times: Tensor, frames: int) -> Tensor:
+    """Return the temporal embedding (T, C) for another number of frames, as the official code does it."""
+    if len(times) == frames:
+        return times
+    return F.interpolate(times.T[None], size=frames, mode="linear", align_corners=False)[0].T
 
 
 def _make_stem(channels: int, stem: Sequence[int], width: int, patch_size: int) -> nn.Sequential:
