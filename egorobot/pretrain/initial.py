@@ -1,5 +1,6 @@
 """The model that training starts from: drawn weights, those of a CLIP, or those of an encoder folder."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -73,7 +74,8 @@ def initial_model(options: PretrainOptions, config: EgoVideoConfig) -> EgoVideo:
     if (name := _open_clip_name(options.init)) is not None:
         from egorobot.pretrain.model.open_clip_weights import load_open_clip
 
-        load_open_clip(model, name)
+        for note in load_open_clip(model, name).notes:
+            warnings.warn(f"init={options.init}: {note}", stacklevel=2)
     else:
         _load_folder(model, options.init)
     return model

@@ -1,9 +1,11 @@
 """Clips of videos: the right frames, however they are reached, and nothing in place of those that are not there."""
 
 import importlib.util
+import json
 import struct
 import wave
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from omegaconf import OmegaConf
 from PIL import Image
 
+from egorobot.cli import load_config
 from egorobot.errors import UserError
 from egorobot.pretrain.corpora.clip_table import open_clip_table
 from egorobot.pretrain.corpora.decoding import open_video
@@ -20,7 +24,9 @@ from egorobot.pretrain.corpora.frames import ClipFrames
 from egorobot.pretrain.corpora.pyav_reader import PyAVReader
 from egorobot.pretrain.corpora.video import VideoCorpus
 from egorobot.pretrain.corpora.video_files import VideoFolder
+from egorobot.pretrain.options import CorpusOptions, PretrainOptions, RunOptions
 from egorobot.pretrain.samples import BadClip
+from egorobot.pretrain.train import pretrain
 
 RATE = 10  # frames a second of the videos that are made here
 SIZE = (64, 48)
@@ -341,15 +347,23 @@ DAMAGES: list[Damage] = [
 ]  # fmt: skip
 
 
-def test_twenty_damaged_videos_of_a_hundred(tmp_path: Path) -> None:
-    """Exactly those are bad, for a reason that names the file or the clip; all others can be read."""
+@pytest.fixture(scope="module")
+def damaged_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[int]]:
+    """A hundred videos, and the numbers of twenty of them that are damaged."""
+    folder = tmp_path_factory.mktemp("damaged")
     for i in range(100):
-        write_video(tmp_path / f"v{i}.mp4", first=i, preset="ultrafast", **({"movflags": "faststart"} if i % 2 else {}))
+        write_video(folder / f"v{i}.mp4", first=i, preset="ultrafast", **({"movflags": "faststart"} if i % 2 else {}))
     damaged = {5 * i + i % 2: damage for i, damage in enumerate(DAMAGES)}
     for i, damage in damaged.items():
-        path = tmp_path / f"v{i}.mp4"
+        path = folder / f"v{i}.mp4"
         damage(path, path.read_bytes())
-    corpus = make_corpus(tmp_path, [f"v{i},0,2" for i in range(100)])
+    return folder, {*damaged}
+
+
+def test_twenty_damaged_videos_of_a_hundred(damaged_folder: tuple[Path, set[int]]) -> None:
+    """Exactly those are bad, for a reason that names the file or the clip; all others can be read."""
+    folder, damaged = damaged_folder
+    corpus = make_corpus(folder, [f"v{i},0,2" for i in range(100)])
     bad = {}
     for i in range(100):
         try:
@@ -358,9 +372,25 @@ def test_twenty_damaged_videos_of_a_hundred(tmp_path: Path) -> None:
             bad[i] = str(error)
         else:
             assert indices(sample.frames_fast) == [(i + k) % SHADES for k in (2, 7, 12, 17)]
-    assert {*bad} == {*damaged}
+    assert {*bad} == damaged
     for i, text in bad.items():
         assert f"v{i}" in text and "\n" not in text
+
+
+def test_training_quarantines_exactly_those(
+    damaged_folder: tuple[Path, set[int]], tiny_options: PretrainOptions, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folder, damaged = damaged_folder
+    make_corpus(folder, [f"v{i},0,2" for i in range(100)])  # writes the annotations
+    changes = [f"corpus.narrations_csv={folder / 'clips.csv'}", f"corpus.video_root={folder}", "corpus.frame_rate=null"]
+    node = load_config("pretrain", ["corpus=video", *changes]).corpus
+    corpora = {"main": CorpusOptions.from_node(OmegaConf.to_container(node))}
+    options = replace(tiny_options, corpora=corpora, batch_size=20, steps=5, precision="float32")
+    how = RunOptions(tmp_path / "data", loader_workers=0, max_bad_share=0.2)
+    pretrain(tmp_path / "out", options, how)
+    lines = (tmp_path / "out" / "quarantine.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["clip_id"] for line in lines) == sorted(f"v{i}/0.000-2.000" for i in damaged)
+    assert "quarantined 20 of 100 clips" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("other", [a_wave_file, a_folder])

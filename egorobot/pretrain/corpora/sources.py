@@ -93,8 +93,8 @@ def _simulated_hands(
     node: Mapping[str, Any], sizes: ModelSizes, seed: int, data_dir: Path, num_workers: int | None
 ) -> Corpus:
     # Their simulator takes a second to import, and the processes that read videos do without it.
-    from egorobot.pretrain.corpus import SimulatedHands
-    from egorobot.pretrain.hands.clips import ClipOptions
+    from egorobot.pretrain.corpora.simulated_hands import SimulatedHands
+    from egorobot.pretrain.hands.staging import ClipOptions
 
     options = ClipOptions(
         num_frames=sizes.num_frames,

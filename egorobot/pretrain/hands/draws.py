@@ -10,14 +10,13 @@ REACH_SHARE = 0.2  # of the motions without contact
 MOST_OPEN = 0.5  # from half open, the same way leads to open and to closed
 
 
-def draw_motion(rng: np.random.Generator, length: float, desk: Vector, body: float, from_robot: bool) -> Motion:
-    """Draw what a hand does in a clip.
+def draw_motion(rng: np.random.Generator, length: float, desk: Vector, from_robot: bool) -> Motion:
+    """Draw what a hand does in a clip; the middle of its body is at x = 0.
 
     Args:
         rng: source of randomness.
         length: of the clip, in s.
         desk: offset of the desk from its rest, in m.
-        body: x of the middle of the body, in m.
         from_robot: the hand comes from where the robot stands, not from below a head.
     """
     side = "right" if rng.random() < 0.5 else "left"
@@ -39,8 +38,8 @@ def draw_motion(rng: np.random.Generator, length: float, desk: Vector, body: flo
         end=end,
         yaw=float(rng.uniform(-0.3, 0.3)),
         tilt=float(rng.uniform(-0.6, 0.3)),
-        body=body,
-        rest=draw_rest(rng, side, body, from_robot),
+        body=0.0,
+        rest=draw_rest(rng, side, 0.0, from_robot),
         near=near,
         timing=_draw_timing(rng, length),
     )

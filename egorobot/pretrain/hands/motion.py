@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from egorobot.pretrain.hands.fixtures import KETTLE_SITE, Fixture, hold_kettle, push_kettle
-from egorobot.pretrain.hands.pose import POSTURES, HandPose, Vector, blend_postures, smooth_step, unit
+from egorobot.pretrain.hands.pose import MIRROR, POSTURES, HandPose, Vector, blend_postures, smooth_step, unit
 from egorobot.pretrain.hands.scene import HandKitchen
 
 GRASP_TIME = 0.25  # s to close or open the fingers
@@ -105,11 +105,7 @@ class Motion:
 
     def with_other_hand(self) -> "Motion":
         """Return the same done by the other hand, which comes from the other side of the body."""
-        mirror = np.array([-1.0, 1.0, 1.0])
-        rest = HandPose(
-            self.rest.point * mirror + (2 * self.body, 0, 0), self.rest.pointing * mirror, self.rest.thumb * mirror
-        )
-        return replace(self, side="left" if self.side == "right" else "right", rest=rest)
+        return replace(self, side=other_side(self.side), rest=self.rest.mirrored(self.body))
 
     def with_body(self, body: float) -> "Motion":
         """Return the same done by a body whose middle is at x = `body` (m)."""
@@ -173,13 +169,14 @@ class Distraction:
 
     def with_other_hand(self, body: float) -> "Distraction":
         """Return the same of the other hand, mirrored about the body's middle at x = `body` (m)."""
-        mirror = np.array([-1.0, 1.0, 1.0])
-        rest = HandPose(
-            self.rest.point * mirror + (2 * body, 0, 0), self.rest.pointing * mirror, self.rest.thumb * mirror
-        )
-        return Distraction("left" if self.side == "right" else "right", rest, self.drift * mirror)
+        return Distraction(other_side(self.side), self.rest.mirrored(body), self.drift * MIRROR)
 
 
 def place_kettle(kitchen: HandKitchen, position: Vector, yaw: float) -> None:
     """Put the kettle at `position` (m), turned by `yaw` (rad)."""
     kitchen.set_joint("kettle", np.concatenate([position, [np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]]))
+
+
+def other_side(side: str) -> str:
+    """Return "left" for "right" and "right" for "left"."""
+    return "left" if side == "right" else "right"

@@ -18,6 +18,8 @@ GRIP_POINTS: dict[str, Vector] = {
     "flat": np.array([0.007, -0.010, 0.370]),
 }
 
+MIRROR = np.array([-1.0, 1.0, 1.0])  # reflects x
+
 _FINGERS = ("FF", "MF", "RF", "LF")
 
 
@@ -57,6 +59,11 @@ class HandPose:
         z = unit(self.pointing)
         x = sign * unit(self.thumb - (self.thumb @ z) * z)
         return np.column_stack([x, np.cross(z, x), z])
+
+    def mirrored(self, middle: float) -> "HandPose":
+        """Return the pose on the other side of the plane x = `middle` (m), for the other hand."""
+        point = self.point * MIRROR + np.array([2 * middle, 0, 0])
+        return HandPose(point, self.pointing * MIRROR, self.thumb * MIRROR, self.grip)
 
     def towards(self, other: "HandPose", share: float) -> "HandPose":
         """Return the pose that is `share` (0 to 1) of the way from here to `other`, with its grip."""

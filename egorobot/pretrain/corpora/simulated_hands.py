@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from egorobot.errors import UserError
 from egorobot.files import atomic_path, digest, write_json
-from egorobot.pretrain.hands.clips import RENDERED, VARIANTS, VIDEO_GROUPS, ClipOptions, ClipRenderer, RenderedClip
+from egorobot.pretrain.hands.clips import RENDERED, VARIANTS, VIDEO_GROUPS, ClipRenderer, RenderedClip
+from egorobot.pretrain.hands.staging import ClipOptions
 from egorobot.pretrain.samples import ClipSample, HandObjectTracks
 from egorobot.processes import default_num_workers, exit_with_parent
 

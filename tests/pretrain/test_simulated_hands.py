@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from egorobot.errors import UserError
-from egorobot.pretrain import corpus as corpus_module
-from egorobot.pretrain.corpus import SHARD_CLIPS, VIDEO_CLIPS, SimulatedHands
-from egorobot.pretrain.hands.clips import VARIANTS, ClipOptions, ClipRenderer
+from egorobot.pretrain.corpora import simulated_hands
+from egorobot.pretrain.corpora.simulated_hands import SHARD_CLIPS, VIDEO_CLIPS, SimulatedHands
+from egorobot.pretrain.hands.clips import VARIANTS, ClipRenderer
+from egorobot.pretrain.hands.staging import ClipOptions
 
 OPTIONS = ClipOptions(num_frames=4, image_size=32)
 
@@ -87,5 +88,5 @@ def test_workers_need_no_torch() -> None:
     import subprocess
     import sys
 
-    code = f"import sys, {corpus_module.__name__}; sys.exit('torch' in sys.modules)"
+    code = f"import sys, {simulated_hands.__name__}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
