@@ -39,7 +39,8 @@ def convert(
         checkpoint: the file.
         out: the folder; an earlier conversion in it is replaced.
         num_slow: frames of the low-rate stream; None is what the file was trained with.
-        frame_rate: rate of the frames that the encoder is shown, in Hz; None is that of the sizes b and l.
+        frame_rate: rate of the frames that the encoder is shown, in Hz; None is that of the sizes b and l,
+            or of their low-rate stream alone for a file without adapters.
 
     Raises:
         UserError: the file cannot be read or is of another model, a number is out of its range, or `out` holds
