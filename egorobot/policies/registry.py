@@ -2,7 +2,6 @@
 
 import difflib
 import importlib
-import importlib.resources
 import json
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import torch
 
 from egorobot.errors import UserError
 from egorobot.policies.encoder import Encoder, NamedEncoder, check_encoder
+from egorobot.pretrain.shipped import SHIPPED, shipped_folder
 
 CONFIG_FILE = "config.json"
 OPEN_CLIP_CONFIG_FILE = "open_clip_config.json"
@@ -20,7 +20,6 @@ OPEN_CLIP_CONFIG_FILE = "open_clip_config.json"
 NO_ENCODER = "state"  # the policy reads the simulator's state: the upper bound
 END_TO_END = "end_to_end"  # the policy learns its own image network
 CONTROLS = ("random_vit", "blank")
-SHIPPED = "egovideo_nano"
 NAMES = (SHIPPED, *CONTROLS, NO_ENCODER)
 FORMS = (
     f"{', '.join(NAMES)}, timm:<model>, open_clip:<model>/<tag>, a folder, <organisation>/<model> on the Hugging Face "
@@ -136,11 +135,6 @@ def _folder_kind(folder: Path) -> Any:
         return "timm" if "architecture" in config else config.get("model_type")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"encoder folder {folder} is damaged ({path.name}: {error}): copy or save it again") from error
-
-
-def shipped_folder() -> Path:
-    """Return the folder of the weights that ship with the package."""
-    return Path(str(importlib.resources.files("egorobot.pretrain"))) / "weights" / SHIPPED
 
 
 def _load_egovideo(name: str, folder: Path, device: torch.device | None) -> NamedEncoder:

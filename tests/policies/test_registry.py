@@ -6,9 +6,9 @@ import pytest
 
 import egorobot
 from egorobot.errors import UserError
-from egorobot.policies import registry
 from egorobot.policies.encoder import Encoder
-from egorobot.policies.registry import find_encoder, load_encoder
+from egorobot.policies.registry import CONTROLS, find_encoder, load_encoder
+from egorobot.pretrain.shipped import shipped_folder
 
 MODULE = """
 import numpy as np
@@ -34,7 +34,7 @@ def my_module(tmp_path, monkeypatch):
     sys.modules.pop("my_encoders", None)
 
 
-@pytest.mark.parametrize("name", registry.CONTROLS)
+@pytest.mark.parametrize("name", CONTROLS)
 def test_controls(name):
     encoder = load_encoder(name)
     assert isinstance(encoder, Encoder)
@@ -51,7 +51,7 @@ def test_the_shipped_encoder_embeds_both_streams():
     assert encoder.name == "egovideo_nano" and encoder.num_frames > 1 and encoder.frame_rate
     frames = np.zeros((2, encoder.num_frames, 112, 112, 3), np.uint8)
     assert encoder.embed(frames).shape == (2, encoder.dim)
-    assert load_encoder(str(registry.shipped_folder())).fingerprint == encoder.fingerprint
+    assert load_encoder(str(shipped_folder())).fingerprint == encoder.fingerprint
 
 
 def test_an_egovideo_folder_is_known_by_its_config(tmp_path):

@@ -187,8 +187,8 @@ class EgoVideo(nn.Module):
         """Return a saved model, ready to embed.
 
         Args:
-            source: a folder, or `<organisation>/<model>` on the Hugging Face Hub where there
-                is no such folder.
+            source: a folder; where there is no such folder, `egovideo_nano`, which ships with
+                the package, or `<organisation>/<model>` on the Hugging Face Hub.
             revision: branch, tag or commit there; None is the main branch.
             options: of `egorobot.pretrain.model.hub.download`: `token`, `cache_dir`,
                 `force_download`, `local_files_only`.

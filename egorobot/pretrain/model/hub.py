@@ -11,6 +11,7 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 from egorobot.errors import UserError
 from egorobot.pretrain.model.config import EgoVideoConfig
 from egorobot.pretrain.model.folder import CONFIG_FILE, WEIGHTS_FILE, read_folder
+from egorobot.pretrain.shipped import SHIPPED, shipped_folder
 
 # What training and conversion write beside an encoder; no part of it, but worth a place on the Hub.
 RECORD_FILES = ("pretrain.json", "convert.json")
@@ -34,14 +35,18 @@ def find_folder(source: str | Path, **options: Any) -> Path:
     """Return the encoder folder that `source` names.
 
     Args:
-        source: a folder, or `<organisation>/<model>` on the Hub where there is no such folder.
+        source: a folder; where there is no such folder, `egovideo_nano`, which ships with the
+            package, or `<organisation>/<model>` on the Hub.
         options: of `download`, for the Hub.
 
     Raises:
         UserError: it is on the Hub's side and cannot be had.
     """
-    if isinstance(source, str) and not Path(source).exists() and is_repo_id(source):
-        return download(source, **options)
+    if isinstance(source, str) and not Path(source).exists():
+        if source == SHIPPED:
+            return shipped_folder()
+        if is_repo_id(source):
+            return download(source, **options)
     return Path(source)
 
 
