@@ -24,7 +24,7 @@ from egorobot.policies.core import FrozenEncoderCore, cores, to_embedding_axes
 from egorobot.policies.image_encoder import default_device, weights_digest
 from egorobot.policies.observations import EncoderInfo, ObservationSpec, policy_env_kwargs
 from egorobot.policies.robomimic_config import ALGO, make_algo
-from egorobot.policies.seeding import torch_seed
+from egorobot.torch_state import torch_seed
 
 SCHEMA = 1
 ENTRIES = ("model", "config", "algo_name", "env_metadata", "shape_metadata", "egorobot")

@@ -20,9 +20,9 @@ from egorobot.policies.checkpoint import save_checkpoint
 from egorobot.policies.image_encoder import default_device
 from egorobot.policies.observations import EncoderInfo, choose_encoder, describe_encoder, observation_spec
 from egorobot.policies.robomimic_config import robomimic_config
-from egorobot.policies.seeding import torch_seed, torch_threads
 from egorobot.policies.trainer import Trainer
 from egorobot.policies.training_data import load_training_data
+from egorobot.torch_state import torch_seed, torch_threads
 
 DEFAULT_CACHE_DIR = "data/embeddings"
 LOG_EVERY = 100  # steps

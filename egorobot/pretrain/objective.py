@@ -4,10 +4,15 @@ Gradients of the loss reach the encoders by way of the embeddings (GradCache, Ga
 2021): clips are encoded in micro-batches, embeddings of all processes are brought
 together, the loss is taken over all of them once, and each process sends the gradients of
 its own embeddings back through its encoders, one micro-batch at a time.
+
+On a CPU a step of many small operations leaves several threads that share each of them
+waiting for each other. There the batch is cut into parts that go through the encoders side
+by side, one thread each, and meet at the loss.
 """
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -17,8 +22,10 @@ from egorobot.pretrain.batches import Batch
 from egorobot.pretrain.distributed import Ranks
 from egorobot.pretrain.model.loss import contrastive_loss
 from egorobot.pretrain.parallel import synchronised
+from egorobot.torch_state import torch_threads
 
 Encoded = tuple[Tensor, Tensor, Tensor]  # videos (B, D), captions (B, D), scale
+MIN_PART = 8  # clips that are worth a thread
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,15 @@ class Objective:
         micro_batch: clips that one process encodes at a time; None is its whole share.
         autocast: type that matrices are multiplied in; None is that of the weights.
         group_weight: of the loss inside groups, see `contrastive_loss`.
+        threads: how many encode parts of the batch side by side, where there is no
+            `micro_batch`; more than one only on a CPU, in one process.
     """
 
     ranks: Ranks
     micro_batch: int | None = None
     autocast: torch.dtype | None = None
     group_weight: float = 0.0
+    threads: int = 1
 
     def backward(self, model: nn.Module, batch: Batch) -> Tensor:
         """Add the gradients of the loss to those of `model`'s parameters, and return the loss, a scalar.
@@ -49,6 +59,9 @@ class Objective:
             The loss over the batch of all processes, which is the same in each of them.
         """
         batch = batch.to(self.ranks.device)
+        threads = min(self.threads, len(batch) // MIN_PART)
+        if threads > 1 and self.micro_batch is None:
+            return self._backward_side_by_side(model, batch, threads)
         parts = list(batch.split(self.micro_batch or len(batch)))
         if len(parts) == 1:
             with synchronised(model, last=True):
@@ -66,6 +79,26 @@ class Objective:
             with synchronised(model, last):
                 part_scale = scale if last else torch.zeros_like(scale)
                 torch.autograd.backward(self._encode(model, part), (part_video, part_text, part_scale))
+        return loss
+
+    def _backward_side_by_side(self, model: nn.Module, batch: Batch, threads: int) -> Tensor:
+        parts = list(batch.split(-(-len(batch) // threads)))
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        with torch_threads(1), ThreadPoolExecutor(threads) as pool:
+            encoded = list(pool.map(lambda part: self._encode(model, part), parts))
+            videos, texts, scales = zip(*encoded, strict=True)
+            loss, (video, text, scale) = self._loss((torch.cat(videos), torch.cat(texts), scales[0]), batch)
+            size = len(parts[0])
+            scales = (scale, *[torch.zeros_like(scale)] * (len(parts) - 1))
+            shares = zip(video.split(size), text.split(size), scales, strict=True)
+            found = pool.map(
+                lambda own, share: torch.autograd.grad(own, parameters, share, allow_unused=True), encoded, shares
+            )
+        # Added in one order, whichever thread was first.
+        for parameter, *gradients in zip(parameters, *found, strict=True):
+            for gradient in gradients:
+                if gradient is not None:
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
         return loss
 
     def _encode(self, model: nn.Module, batch: Batch) -> Encoded:

@@ -58,7 +58,9 @@ class Trainer:
                 block.compile()
         self.model = spread(model, ranks, how.distributed)
         self.optimizer = make_optimizer(self.model, options)
-        self.objective = Objective(ranks, how.micro_batch, autocast, options.group_weight)
+        side_by_side = ranks.size == 1 and ranks.device.type == "cpu" and not how.compile
+        threads = torch.get_num_threads() if side_by_side else 1
+        self.objective = Objective(ranks, how.micro_batch, autocast, options.group_weight, threads)
         self.checkpoints = Checkpoints(out, digest(json.dumps(options.to_dict(), sort_keys=True)), ranks)
         # Of the first process only.
         self.quarantine: Quarantine | None = None

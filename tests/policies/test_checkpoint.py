@@ -7,8 +7,8 @@ from egorobot.envs.demonstrations import read_demo, read_info
 from egorobot.errors import UserError
 from egorobot.policies.checkpoint import load_policy, read_checkpoint
 from egorobot.policies.robomimic_config import quiet
-from egorobot.policies.seeding import torch_seed
 from egorobot.policies.training import train_policy
+from egorobot.torch_state import torch_seed
 
 PRESETS = ["bc_mlp", "bc_r3m", "bc_gmm", "bc_rnn", "bc_transformer", "bc_resnet18"]
 STEPS = 12  # more than the networks remember

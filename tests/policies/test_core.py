@@ -15,7 +15,7 @@ from egorobot.policies.core import (
     to_embedding_axes,
 )
 from egorobot.policies.embedding import embed_padded
-from egorobot.policies.seeding import torch_seed
+from egorobot.torch_state import torch_seed
 
 SHAPE = (32, 32, 3)
 

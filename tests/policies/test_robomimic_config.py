@@ -8,7 +8,7 @@ from robomimic.config import config_factory
 from egorobot.errors import UserError
 from egorobot.policies.observations import ObservationSpec
 from egorobot.policies.robomimic_config import make_algo, robomimic_config
-from egorobot.policies.seeding import torch_seed
+from egorobot.torch_state import torch_seed
 
 SPEC = ObservationSpec({"proprio": 9, "state": 24}, {})
 CORE = {"encoder": "blank", "folder": None, "fingerprint": "blank", "dim": 1}

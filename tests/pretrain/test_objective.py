@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from egorobot.pretrain import objective
 from egorobot.pretrain.batches import Batch, TrainingBatches
 from egorobot.pretrain.distributed import Ranks
 from egorobot.pretrain.model import EgoVideo
@@ -23,25 +24,36 @@ def gradients(model: EgoVideo) -> dict[str, Tensor]:
     return found
 
 
-@pytest.mark.parametrize("micro_batch", [None, 1, 3, 4, 100])
-def test_gradients_are_those_of_the_plain_loss(tiny_model: EgoVideo, batch: Batch, micro_batch: int | None) -> None:
+@pytest.mark.parametrize(
+    ("micro_batch", "threads"), [(None, 1), (1, 1), (3, 1), (4, 1), (100, 1), (None, 2), (None, 3), (None, 8)]
+)
+def test_gradients_are_those_of_the_plain_loss(
+    tiny_model: EgoVideo, batch: Batch, micro_batch: int | None, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objective, "MIN_PART", 1)
     model = tiny_model.double()
     expected_loss = model.loss(batch.frames_slow, batch.frames_fast, batch.captions)
     expected_loss.backward()
     expected = gradients(model)
-    loss = Objective(Ranks(), micro_batch).backward(model, batch)
+    before = torch.get_num_threads()
+    loss = Objective(Ranks(), micro_batch, threads=threads).backward(model, batch)
+    assert torch.get_num_threads() == before
     assert abs(loss - expected_loss.detach()) < 1e-10
     found = gradients(model)
     assert found.keys() == expected.keys() and "log_scale" in found
     assert all((found[name] - expected[name]).abs().max() < 1e-10 for name in expected)
 
 
-def test_gradients_are_added_to_those_that_are_there(tiny_model: EgoVideo, batch: Batch) -> None:
-    model, objective = tiny_model.double(), Objective(Ranks(), 3)
-    objective.backward(model, batch)
+@pytest.mark.parametrize("options", [{"micro_batch": 3}, {"threads": 2}])
+def test_gradients_are_added_to_those_that_are_there(
+    tiny_model: EgoVideo, batch: Batch, options: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objective, "MIN_PART", 1)
+    model, twice_called = tiny_model.double(), Objective(Ranks(), **options)  # type: ignore[arg-type]
+    twice_called.backward(model, batch)
     once = gradients(model)
-    objective.backward(model, batch)
-    objective.backward(model, batch)
+    twice_called.backward(model, batch)
+    twice_called.backward(model, batch)
     for name, twice in gradients(model).items():
         torch.testing.assert_close(twice, 2 * once[name])
 
