@@ -1,7 +1,8 @@
 """Measure speed against the usual way, as ratios within one run, and peak memory.
 
 Rendering is compared with FrankaKitchen-v1 as shipped, training on cached embeddings with
-encoding every batch anew, evaluation on all workers with one. Works in a temporary folder.
+encoding every batch anew, evaluation on all workers with one, pre-training with the plain
+reading of EgoVideo's figure, and a large corpus with a small one. Works in a temporary folder.
 
 Examples:
     python -m egorobot.bench
@@ -12,10 +13,9 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gymnasium
 from omegaconf import DictConfig, OmegaConf
@@ -25,6 +25,7 @@ from egorobot.collect import collect
 from egorobot.envs.demonstrations import EVAL_SEED_START, open_demonstrations
 from egorobot.envs.kitchen import KitchenEnv
 from egorobot.errors import UserError
+from egorobot.figures import Comparison, Figure, PeakMemory, rate
 from egorobot.files import write_json
 from egorobot.memory import peak_memory
 from egorobot.processes import default_num_workers
@@ -33,55 +34,8 @@ if TYPE_CHECKING:  # torch is imported by what needs it: workers import this mod
     from egorobot.policies.trainer import Trainer
 
 RENDER_SIZE = 224  # pixels
-PRETRAIN_STEPS = 20  # of a pre-training whose memory is measured
+PARTS = ("rendering", "training", "evaluation", "memory", "embedding", "pretraining", "growth")
 FEW_STEPS = 1000  # gradient steps where only memory matters, or how fast a policy acts
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two rates of the same work, measured one after the other.
-
-    Attributes:
-        subject: what is done.
-        unit: of both rates, each second.
-        ours: our way, and its rate.
-        usual: the usual way, and its rate.
-    """
-
-    subject: str
-    unit: str
-    ours: tuple[str, float]
-    usual: tuple[str, float]
-
-    @property
-    def ratio(self) -> float:
-        """How many times faster our way is."""
-        return self.ours[1] / self.usual[1]
-
-    def __str__(self) -> str:
-        sides = ", ".join(f"{name} {value:.3g} {self.unit}/s" for name, value in (self.ours, self.usual))
-        return f"{self.subject}: {self.ratio:.1f} times ({sides})"
-
-
-@dataclass(frozen=True)
-class PeakMemory:
-    """The most memory that a command and its children held at a time, in bytes."""
-
-    subject: str
-    peak: float
-
-    def __str__(self) -> str:
-        return f"peak memory of {self.subject}: {self.peak / 1e9:.2f} GB"
-
-
-def rate(action: Callable[[], Any], seconds: float) -> float:
-    """Return how often a second `action` can be done, the first time not counted."""
-    action()
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        action()
-        count += 1
-    return count / (time.perf_counter() - start)
 
 
 def compare_rendering(seconds: float) -> Comparison:
@@ -104,7 +58,7 @@ def compare_training(dataset: Path, config: DictConfig, cache_dir: Path) -> Comp
     """Compare gradient steps on cached embeddings with steps that encode their batch anew."""
     import torch
 
-    from egorobot.policies.seeding import torch_seed, torch_threads
+    from egorobot.torch_state import torch_seed, torch_threads
 
     rates = {}
     for cached in (True, False):
@@ -168,36 +122,28 @@ def compare_evaluation(dataset: Path, config: DictConfig, folder: Path) -> Compa
     )
 
 
-def measure_memory(config: DictConfig, folder: Path) -> list[PeakMemory]:
-    """Measure the commands `train_bc` and `pretrain`, each from nothing."""
-    egorobot, folder = [sys.executable, "-m", "egorobot"], folder / "memory"
-    train = [
-        "train_bc", f"task={config.task.name}", f"protocol={config.protocol.name}", f"policy={config.policy.name}",
-        f"encoder={config.encoder}", f"num_demos={config.num_demos}", f"policy.steps={FEW_STEPS}",
-        f"episodes={config.episodes}", f"data_dir={folder}", f"run_dir={folder / 'run'}",
+def measure_memory(config: DictConfig, folder: Path) -> PeakMemory:
+    """Measure the command `train_bc` from nothing."""
+    folder = folder / "memory"
+    command = [
+        sys.executable, "-m", "egorobot", "train_bc", f"task={config.task.name}", f"protocol={config.protocol.name}",
+        f"policy={config.policy.name}", f"encoder={config.encoder}", f"num_demos={config.num_demos}",
+        f"policy.steps={FEW_STEPS}", f"episodes={config.episodes}", f"data_dir={folder}", f"run_dir={folder / 'run'}",
     ]  # fmt: skip
-    pretrain = [
-        "pretrain", f"corpus.num_clips={config.num_clips}", f"steps={PRETRAIN_STEPS}", f"data_dir={folder}",
-        f"out={folder / 'encoder'}",
-    ]  # fmt: skip
-    return [
-        PeakMemory(f"train_bc with {config.num_demos} demonstrations", peak_memory([*egorobot, *train])),
-        PeakMemory(f"pretrain with {config.num_clips} clips", peak_memory([*egorobot, *pretrain])),
-    ]
+    return PeakMemory(f"train_bc with {config.num_demos} demonstrations", peak_memory(command))
 
 
-def bench(config: DictConfig) -> list[Comparison | PeakMemory]:
+def bench(config: DictConfig) -> list[Figure]:
     """Measure what `config.parts` names, printing each figure as it comes.
 
     Raises:
         UserError: an unknown part, or what `train_bc` and `pretrain` refuse.
     """
-    known = ("rendering", "training", "evaluation", "memory")
-    if unknown := set(config.parts) - set(known):
-        raise UserError(f"unknown part '{unknown.pop()}': choose among {', '.join(known)}")
-    figures: list[Comparison | PeakMemory] = []
+    if unknown := set(config.parts) - set(PARTS):
+        raise UserError(f"unknown part '{unknown.pop()}': choose among {', '.join(PARTS)}")
+    figures: list[Figure] = []
 
-    def add(*new: Comparison | PeakMemory) -> None:
+    def add(*new: Figure) -> None:
         figures.extend(new)
         print(*new, sep="\n", flush=True)
 
@@ -212,7 +158,16 @@ def bench(config: DictConfig) -> list[Comparison | PeakMemory]:
             if "evaluation" in config.parts:
                 add(compare_evaluation(dataset, config, folder))
         if "memory" in config.parts:
-            add(*measure_memory(config, folder))
+            add(measure_memory(config, folder))
+        if {"embedding", "pretraining", "growth"} & set(config.parts):
+            from egorobot.pretrain import speed
+
+            if "embedding" in config.parts:
+                add(*speed.measure_embedding(config.seconds))
+            if "pretraining" in config.parts:
+                add(*speed.compare_pretraining(config.num_clips, config.seconds, folder))
+            if "growth" in config.parts:
+                add(speed.measure_growth(config.num_clips, config.times, folder))
     return figures
 
 

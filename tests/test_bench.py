@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from egorobot.bench import Comparison, bench, compare_rendering, compare_training, rate
+from egorobot.bench import bench, compare_rendering, compare_training
 from egorobot.cli import load_config
 from egorobot.errors import UserError
+from egorobot.figures import Comparison, rate
 
 
 def options(*overrides: str) -> DictConfig:
