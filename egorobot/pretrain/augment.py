@@ -54,7 +54,11 @@ class Augmentation:
 
 
 def augment(
-    sample: ClipSample, augmentation: Augmentation, size: int, rng: np.random.Generator
+    sample: ClipSample,
+    augmentation: Augmentation,
+    size: int,
+    rng: np.random.Generator,
+    caption_rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], str]:
     """Return the frames (F, size, size, 3) and the caption that training sees of `sample`.
 
@@ -63,10 +67,11 @@ def augment(
         augmentation: what may change.
         size: side of the result, in pixels.
         rng: source of randomness.
+        caption_rng: the same, of the choice of a caption.
     """
     if augmentation.flip and rng.random() < augmentation.flip:
         sample = mirror(sample)
-    caption = draw_caption(sample, augmentation.hod_ratio, rng)
+    caption = draw_caption(sample, augmentation.hod_ratio, caption_rng)
     frames = sample.frames_fast
     if augmentation.crop is not None:
         top, left, height, width = crop_box(frames.shape[1], frames.shape[2], augmentation.crop, rng)

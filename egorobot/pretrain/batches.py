@@ -96,8 +96,9 @@ class TrainingCorpus:
 class TrainingBatches:
     """Batches by step, augmented; of several processes each makes its own share of them.
 
-    A clip's caption, crop and colours are drawn from a generator of seed, step and its
-    place in the whole batch, so that they do not depend on the number of processes.
+    A clip's crop and colours are drawn from a generator of seed, step and its place in the
+    whole batch, so that they do not depend on the number of processes. The clips of a group
+    have captions of the same kind: with others, the kind would tell them apart.
 
     Args:
         corpora: what is mixed.
@@ -144,10 +145,12 @@ class TrainingBatches:
         for place, (corpus, number) in zip(self.places, clips, strict=True):
             rng = np.random.default_rng([self.seed, 1, step, place])
             sample, skipped = self._read(self.corpora[corpus], number, rng)
-            frames, caption = augment(sample, self.corpora[corpus].augmentation, self.image_size, rng)
+            group = place - place % self.corpora[corpus].corpus.group_size
+            caption_rng = np.random.default_rng([self.seed, 2, step, group])
+            frames, caption = augment(sample, self.corpora[corpus].augmentation, self.image_size, rng, caption_rng)
             samples.append(sample.with_frames(frames))
             captions.append(caption)
-            groups.append(start + place - place % self.corpora[corpus].corpus.group_size)
+            groups.append(start + group)
             bad += skipped
         return replace(stack(samples, captions, groups), bad=bad)
 

@@ -17,7 +17,7 @@ from egorobot.pretrain.options import CorpusOptions, PretrainOptions
 TINY_MODEL = {
     "num_slow": 1, "fast_ratio": 2, "image_size": 32, "patch_size": 8, "fast_image_size": 16, "fast_patch_size": 8,
     "width": 32, "depth": 2, "heads": 2, "joint_dim": 32, "text_width": 32, "text_depth": 1, "text_heads": 2,
-    "grid_size": 4, "grid_channels": 4,
+    "grid_size": 4, "grid_channels": 4, "stem": (),
 }  # fmt: skip
 
 # In a file of its own, since other processes import it too.

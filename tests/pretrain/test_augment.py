@@ -58,7 +58,7 @@ def test_crops_are_inside_and_of_the_asked_for_area(height: int, width: int) -> 
 def test_all_frames_of_a_clip_are_cropped_alike() -> None:
     frames = np.broadcast_to(clip((48, 64)).frames_fast[:1], (2, 48, 64, 3))
     sample = clip().with_frames(frames)
-    cropped, _ = augment(sample, Augmentation(crop=(0.5, 1.0)), 32, np.random.default_rng(0))
+    cropped, _ = augment(sample, Augmentation(crop=(0.5, 1.0)), 32, np.random.default_rng(0), np.random.default_rng(1))
     assert cropped.shape == (2, 32, 32, 3)
     np.testing.assert_array_equal(cropped[0], cropped[1])
 

@@ -54,6 +54,20 @@ def test_without_augmentation_a_batch_shows_the_clips_as_they_are(two_corpora: l
             np.testing.assert_array_equal(frames, sample.frames_fast)
 
 
+def test_clips_of_a_group_have_captions_of_one_kind(two_corpora: list[TrainingCorpus]) -> None:
+    by_name = {source.corpus.name: source.corpus for source in two_corpora}
+    batches, kinds = make(two_corpora), []
+    for step in range(8):
+        batch = batches[step]
+        kinds_of: dict[int, set[bool]] = {}
+        for group, caption, clip_id in zip(batch.groups.tolist(), batch.captions, batch.clip_ids, strict=True):
+            name, number = clip_id.split("/")
+            kinds_of.setdefault(group, set()).add(caption in by_name[name][int(number)].hod)
+        assert all(len(found) == 1 for found in kinds_of.values())
+        kinds += [found.pop() for found in kinds_of.values()]
+    assert 0.2 < np.mean(kinds) < 0.8  # and both kinds come
+
+
 def test_each_corpus_has_its_own_augmentation(two_corpora: list[TrainingCorpus]) -> None:
     plain = Augmentation(colour=0.0)
     flipped = [replace(s, augmentation=replace(plain, flip=float(s.corpus.name == "groups"))) for s in two_corpora]

@@ -1,11 +1,13 @@
 """What decays, and the learning rate of each step."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pytest
 
 from egorobot.pretrain.model import EgoVideo
-from egorobot.pretrain.optimization import learning_rate, make_optimizer
+from egorobot.pretrain.optimization import DRAWN_TEXT_RATE, learning_rate, make_optimizer, set_learning_rate
 from egorobot.pretrain.options import PretrainOptions
 
 
@@ -20,7 +22,21 @@ def test_matrices_decay_and_nothing_else_does(tiny_model: EgoVideo, tiny_options
         plain = name.endswith(("bias", "norm.weight", "scale")) or ("embedding." in name and "patches" not in name)
         if plain or "positional" in name:
             assert value == 0, name
-    assert by_name["slow_projection.weight"] == by_name["vision.slow_embedding.patches.weight"] == 0.1
+    assert by_name["slow_projection.weight"] == by_name["vision.slow_embedding.patches.0.weight"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "relative"),
+    [({}, DRAWN_TEXT_RATE), ({"text_rate": 0.3}, 0.3), ({"text_rate": 0.0}, 0.0), ({"init": "some/folder"}, 1.0)],
+)
+def test_the_text_tower_learns_at_a_rate_of_its_own(
+    changes: dict[str, Any], relative: float, tiny_model: EgoVideo, tiny_options: PretrainOptions
+) -> None:
+    optimizer = make_optimizer(tiny_model, replace(tiny_options, **changes))
+    set_learning_rate(optimizer, 0.5)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    for name, parameter in tiny_model.named_parameters():
+        assert rates[id(parameter)] == 0.5 * (relative if name.startswith("text.") else 1), name
 
 
 def test_learning_rate_rises_and_falls(tiny_options: PretrainOptions) -> None:

@@ -31,8 +31,8 @@ def test_the_defaults_are_a_nano_on_simulated_hands(defaults: DictConfig) -> Non
     options, how = options_from(defaults)
     assert list(options.corpora) == [MAIN]
     hands = options.corpora[MAIN]
-    assert hands.source["source"] == "simulated_hands" and hands.source["num_clips"] == 600
-    assert hands.augmentation == Augmentation(flip=0.0, crop=None, colour=0.15, hod_ratio=0.67)
+    assert hands.source["source"] == "simulated_hands" and hands.source["num_clips"] == 8000
+    assert hands.augmentation == Augmentation(flip=0.0, crop=None, colour=0.15, hod_ratio=0.95)
     assert options.model_config().size == "nano" and options.precision == "float32"
     assert how == RunOptions()
 
@@ -74,6 +74,7 @@ def test_an_empty_vocabulary_is_all_of_clips(defaults: DictConfig) -> None:
         ("valid_share=1.5", "valid_share"),
         ("warmup=-0.1", "warmup"),
         ("learning_rate=0", "learning_rate"),
+        ("text_rate=-1", "text_rate=-1"),
         ("precision=float8", "float32, bfloat16, float64"),
         ("distributed=dp", "ddp, fsdp"),
         ("micro_batch=0", "micro_batch"),

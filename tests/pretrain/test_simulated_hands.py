@@ -43,6 +43,15 @@ def test_clips_come_back_as_they_were_rendered(cache: Path, variant: int) -> Non
     assert sample.clip_id == corpus.clip_id(number) and sample.clip_id.endswith(f"{number:06d}")
 
 
+@pytest.mark.parametrize("variant", [0, 1])
+def test_of_more_frames_than_a_model_sees_the_last_are_shown(cache: Path, variant: int) -> None:
+    whole, short = make_corpus(cache)[variant], SimulatedHands(OPTIONS, 0, SHARD_CLIPS, cache, 1, num_shown=1)[variant]
+    np.testing.assert_array_equal(short.frames_fast, whole.frames_fast[-1:])
+    np.testing.assert_array_equal(short.frames_slow, whole.frames_fast[-1:])
+    assert short.captions == whole.captions and short.tracks is not None and whole.tracks is not None
+    np.testing.assert_array_equal(short.tracks.hands, whole.tracks.hands[-1:])
+
+
 def test_all_captions_are_those_of_the_clips(cache: Path) -> None:
     corpus = make_corpus(cache, VIDEO_CLIPS)
     assert list(corpus.captions()) == [caption for i in range(len(corpus)) for caption in corpus[i].captions]

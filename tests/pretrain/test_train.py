@@ -21,8 +21,8 @@ from egorobot.pretrain.options import CorpusOptions, PretrainOptions, RunOptions
 from egorobot.pretrain.probing import probe
 from egorobot.pretrain.train import RECORD_FILE, pretrain
 
-HANDS = {"source": "simulated_hands", "num_clips": 40, "image_size": 32, "robot_views": 0.5, "desk": 0.12,
-         "open_share": 0.3}  # fmt: skip
+HANDS = {"source": "simulated_hands", "num_clips": 40, "num_frames": None, "image_size": 32, "robot_views": 0.5,
+         "desk": 0.12, "open_share": 0.3}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,7 @@ class SimulatedHands:
         num_clips: how many; a multiple of four.
         cache_dir: folder for all corpora; this one gets a folder of its own in it.
         fast_ratio: high-rate frames for each low-rate one.
+        num_shown: how many of a clip's frames are read, the last ones; None is all of them.
 
     Raises:
         UserError: `num_clips` is not made of whole groups.
@@ -49,13 +50,22 @@ class SimulatedHands:
     group_size = GROUP_SIZE
     variants: tuple[str, ...] = VARIANTS
 
-    def __init__(self, options: ClipOptions, seed: int, num_clips: int, cache_dir: str | Path, fast_ratio: int) -> None:
+    def __init__(
+        self,
+        options: ClipOptions,
+        seed: int,
+        num_clips: int,
+        cache_dir: str | Path,
+        fast_ratio: int,
+        num_shown: int | None = None,
+    ) -> None:
         if num_clips < GROUP_SIZE or num_clips % GROUP_SIZE:
             raise UserError(f"num_clips={num_clips}: simulated clips come in groups of {GROUP_SIZE}, give a multiple")
         self.options = options
         self.seed = seed
         self.num_clips = num_clips
         self.fast_ratio = fast_ratio
+        self._shown = slice(options.num_frames - (num_shown or options.num_frames), None)
         self.key = digest(json.dumps([options.to_dict(), seed, version("mujoco"), version("gymnasium-robotics")]))
         self.folder = Path(cache_dir) / f"simulated_hands_{self.key}"
 
@@ -71,7 +81,8 @@ class SimulatedHands:
         stored = 0 if backwards else RENDERED.index(VARIANTS[variant])
         # Mapped, copied and unmapped: memory does not grow with the clips that were read.
         frames = np.load(self._frames_file(shard), mmap_mode="r")[group, stored]
-        frames = np.array(frames[::-1] if backwards else frames)
+        frames = np.array((frames[::-1] if backwards else frames)[self._shown])
+        tracks = np.load(self._tracks_file(shard), mmap_mode="r")[row, self._shown].copy()
         return ClipSample(
             clip_id=self.clip_id(number),
             video_id=f"{self.key}/{number // VIDEO_CLIPS:06d}",
@@ -79,7 +90,7 @@ class SimulatedHands:
             fast_ratio=self.fast_ratio,
             narrations=[words["narration"]],
             hod=words["hod"],
-            tracks=HandObjectTracks.from_array(np.load(self._tracks_file(shard), mmap_mode="r")[row].copy()),
+            tracks=HandObjectTracks.from_array(tracks),
         )
 
     def clip_id(self, number: int) -> str:

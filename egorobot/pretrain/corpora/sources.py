@@ -96,14 +96,18 @@ def _simulated_hands(
     from egorobot.pretrain.corpora.simulated_hands import SimulatedHands
     from egorobot.pretrain.hands.staging import ClipOptions
 
+    num_frames = sizes.num_frames if node["num_frames"] is None else node["num_frames"]
+    if num_frames < sizes.num_frames:
+        raise UserError(f"num_frames={num_frames} of simulated hands: the model sees {sizes.num_frames}")
     options = ClipOptions(
-        num_frames=sizes.num_frames,
+        num_frames=num_frames,
         frame_rate=sizes.frame_rate,
         image_size=node["image_size"],
         robot_views=node["robot_views"],
         desk=node["desk"],
         open_share=node["open_share"],
     )
-    corpus = SimulatedHands(options, seed, node["num_clips"], data_dir / "clips", sizes.fast_ratio)
+    cache_dir = data_dir / "clips"
+    corpus = SimulatedHands(options, seed, node["num_clips"], cache_dir, sizes.fast_ratio, sizes.num_frames)
     corpus.render(num_workers)
     return corpus

@@ -113,11 +113,12 @@ def narration(story: Story, rng: np.random.Generator) -> str:
 
 
 def hod_captions(story: Story, rng: np.random.Generator) -> list[str]:
-    """Return two captions of hand-object dynamics: what the hand does, and the same with places and things."""
-    dynamics = hand_sentence(story)
+    """Return three captions of hand-object dynamics: what the hand does, what comes of it, and where things are."""
+    dynamics, change = hand_sentence(story), _change(story)
     start, end = place_words(story.hand[0]), place_words(story.hand[-1])
     where = f"it starts at the {start} and ends at the {end}"
-    return [f"{dynamics}.", f"{dynamics}; {where}; {_objects_sentence(story, rng)}."]
+    things = ", ".join([change, *_others(story, rng)])
+    return [f"{dynamics}.", f"{dynamics}; {change}.", f"{dynamics}; {where}; {things}."]
 
 
 def hand_sentence(story: Story) -> str:
@@ -157,20 +158,18 @@ def _move_words(story: Story) -> tuple[str, str]:
     return ("pulls", " open") if opens else ("pushes", " shut")
 
 
-def _objects_sentence(story: Story, rng: np.random.Generator) -> str:
-    """Return how the thing's state changes, and what else is in view where."""
-    parts = []
-    if story.fixture:
-        begin, end = (opening_words(story.fixture.states, value) for value in story.opening[[0, -1]])
-        change = f"stays {end}" if begin == end else f"goes from {begin} to {end}"
-        parts.append(f"the {story.fixture.name} {change}")
-    else:
-        parts.append(f"the kettle ends at the {place_words(story.handle[-1])}")
-    for i in rng.permutation(len(story.others))[:2]:
-        other = story.others[i]
-        state = f" {other.state}" if other.state else ""
-        parts.append(f"the {other.noun} is{state} at the {place_words(other.place)}")
-    return ", ".join(parts)
+def _change(story: Story) -> str:
+    """Return how the thing's state changes; of the kettle, where it ends."""
+    if not story.fixture:
+        return f"the kettle ends at the {place_words(story.handle[-1])}"
+    begin, end = (opening_words(story.fixture.states, value) for value in story.opening[[0, -1]])
+    return f"the {story.fixture.name} " + (f"stays {end}" if begin == end else f"goes from {begin} to {end}")
+
+
+def _others(story: Story, rng: np.random.Generator) -> list[str]:
+    """Return what else is in view where."""
+    chosen = [story.others[i] for i in rng.permutation(len(story.others))[:2]]
+    return [f"the {o.noun} is{' ' + o.state if o.state else ''} at the {place_words(o.place)}" for o in chosen]
 
 
 def opening_words(states: tuple[str, str, str], opening: float) -> str:

@@ -88,8 +88,8 @@ def _draw_kettle_way(rng: np.random.Generator, verb: str, desk: Vector) -> tuple
 
 def _draw_timing(rng: np.random.Generator, length: float) -> Timing:
     """Draw when the handle moves, and whether it is taken or left within the clip."""
-    duration = rng.uniform(0.45, 1.1) * length
-    start = rng.uniform(0.35, 0.65) * length - duration / 2
+    duration = rng.uniform(0.5, 0.95) * length
+    start = rng.uniform(0.4, 0.6) * length - duration / 2
     stop = start + duration
     contact = start - rng.uniform(0.02, 0.3)
     release = stop + rng.uniform(0.02, 0.3)

@@ -9,9 +9,9 @@ from egorobot.pretrain.hands.pose import MIRROR, POSTURES, HandPose, Vector, ble
 from egorobot.pretrain.hands.scene import HandKitchen
 
 GRASP_TIME = 0.25  # s to close or open the fingers
-ELBOW_SHARE = 0.65  # of a forearm's direction that its elbow decides, the rest being the handle's
-ELBOW = np.array([0.42, 0.0, 1.65])  # of a right arm, from the body's middle, in m
-ELBOW_SWING = 0.35  # m that it swings outwards and up for each rad that a knob is turned
+ELBOW_SHARE = 0.7  # of a forearm's direction that its elbow decides, the rest being the handle's
+ELBOW = np.array([0.52, 0.0, 1.65])  # of a right arm, from the body's middle, in m
+ELBOW_SWING = 0.45  # m that it swings over the whole range of a knob or switch
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ class Motion:
         """Return `hold` with the forearm coming from its own side of the body."""
         sign = 1.0 if self.side == "right" else -1.0
         elbow = ELBOW * (sign, 1, 1) + (self.body, 0, 0)
-        if hold.grip == "pinch":  # turning a knob, the elbow swings about the wrist
-            turn = float(position[0]) - (self.fixture.opened if self.fixture else 0.0) / 2
+        if self.fixture and hold.grip in ("pinch", "point"):  # the elbow swings about the wrist
+            turn = 0.5 - float(position[0]) / self.fixture.opened
             elbow = elbow + ELBOW_SWING * turn * np.array([1.0, 0.0, sign * 0.5])
         forearm = unit(hold.point - elbow)
         return replace(hold, pointing=(1 - ELBOW_SHARE) * hold.pointing + ELBOW_SHARE * forearm)

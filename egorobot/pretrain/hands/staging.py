@@ -13,9 +13,10 @@ from egorobot.pretrain.hands.pose import HandPose, Vector
 from egorobot.pretrain.hands.scene import SIDES, HandKitchen
 
 DISTRACTION_SHARE = 0.4  # of the groups in which the other hand is about
+BODY_SHIFT = 0.12  # m, at most, from where people stand: before what they work on, an arm to each side
 
 # Counted up when clips of the same options come out differently; part of the cache's key.
-VERSION = 2
+VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,12 @@ class Stage:
         kitchen = self.kitchen
         kitchen.model.body_pos[kitchen.desk_id] = kitchen.desk_rest + scene.desk
         length = self.time(self.options.num_frames - 1)
-        shift = rng.uniform(-0.15, 0.15)
+        shift = rng.uniform(-BODY_SHIFT, BODY_SHIFT)
         motion = draw_motion(rng, length, scene.desk, scene.near_robot)
         self.reset(scene)
         kitchen.forward()
         handle = kitchen.data.site(motion.site).xpos.copy()
-        body = 0.7 * handle[0] + shift
+        body = handle[0] + shift
         motion = motion.with_body(body)
         other = None
         if rng.random() < DISTRACTION_SHARE:

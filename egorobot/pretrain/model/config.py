@@ -154,7 +154,8 @@ class EgoVideoConfig:
 
 SIZES: dict[str, EgoVideoConfig] = {
     # Small enough to embed every step of a policy on a CPU: 98 + 72 tokens of 128
-    # channels through 4 blocks.
+    # channels through 2 blocks. With so little data, convolutions and differences between
+    # frames see hands and their ways much sooner than patches alone.
     "nano": EgoVideoConfig(
         size="nano",
         num_slow=2,
@@ -165,12 +166,14 @@ SIZES: dict[str, EgoVideoConfig] = {
         fast_image_size=48,
         fast_patch_size=16,
         width=128,
-        depth=4,
+        depth=2,
         heads=4,
         joint_dim=256,
         text_width=128,
         text_depth=2,
         text_heads=4,
+        stem=(48, 96),
+        fast_differences=True,
     ),
     # The official sizes, whose frames are spread over a clip of any length. Policies need
     # a rate: nano's, at which 16 frames span 2.4 s.
