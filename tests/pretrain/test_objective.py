@@ -70,7 +70,7 @@ def test_micro_batches_save_memory_for_the_backward_pass(tiny_model: EgoVideo, b
         with kept:
             Objective(Ranks(), micro_batch).backward(tiny_model, batch)
         held[micro_batch] = max(sizes)
-    assert held[2] < 0.5 * held[None]
+    assert held[2] <= 0.5 * held[None]
 
 
 def test_bfloat16_gives_about_the_same_loss_and_float32_gradients(tiny_model: EgoVideo, batch: Batch) -> None:
