@@ -2,8 +2,10 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,8 +81,9 @@ def compare_pretraining(num_clips: int, seconds: float, folder: Path) -> list[Co
         losses = ours.step(), plain.step()
         if abs(losses[0] - losses[1]) > SAME_LOSS * losses[0]:
             raise RuntimeError(f"two computations of one loss differ: {losses[0]} and {losses[1]}")
+        ours.waited = ours.spent = 0.0  # without the start of the process that loads clips
         speed, usual = (options.batch_size * rate(training.step, seconds) for training in (ours, plain))
-        waiting = ours.loader.wait_share
+        waiting = ours.waited / ours.spent
         flops = ours.count_flops() / options.batch_size
     peak = matrix_peak(seconds)
     return [
@@ -91,7 +94,12 @@ def compare_pretraining(num_clips: int, seconds: float, folder: Path) -> list[Co
 
 
 class _Training:
-    """Steps of a model on batches as training loads them; the batches of any two are the same."""
+    """Steps of a model on batches as training loads them; the batches of any two are the same.
+
+    Attributes:
+        spent: time of all steps, in s.
+        waited: the part of it in which there was no batch yet.
+    """
 
     def __init__(
         self, model: nn.Module, options: PretrainOptions, how: RunOptions, data: Data, threads: int = 1
@@ -99,19 +107,25 @@ class _Training:
         self.model = model
         self.optimizer = make_optimizer(model, options)
         self.objective = Objective(Ranks(), group_weight=options.group_weight, threads=threads)
+        self.spent = self.waited = 0.0
         self.loader = BatchLoader(data.batches, range(ENDLESS), how.loader_workers)
         self._batches: Iterator[Batch] = iter(self.loader)
 
     def step(self) -> float:
         """Do a step, and return the loss before it."""
+        start = time.perf_counter()
+        batch = next(self._batches)
+        self.waited += time.perf_counter() - start
         self.optimizer.zero_grad()
-        loss = self.objective.backward(self.model, next(self._batches))
+        loss = self.objective.backward(self.model, batch).item()
         clip_gradients(self.model.parameters(), MAX_NORM)
         self.optimizer.step()
-        return loss.item()
+        self.spent += time.perf_counter() - start
+        return loss
 
     def count_flops(self) -> int:
         """Return the floating-point operations in the matrix products and convolutions of a step."""
+        self.objective = replace(self.objective, threads=1)  # the counter sees its own thread only
         with FlopCounterMode(display=False) as counter:
             self.step()
         return counter.get_total_flops()
