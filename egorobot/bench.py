@@ -25,7 +25,7 @@ from egorobot.collect import collect
 from egorobot.envs.demonstrations import EVAL_SEED_START, open_demonstrations
 from egorobot.envs.kitchen import KitchenEnv
 from egorobot.errors import UserError
-from egorobot.figures import Comparison, Figure, PeakMemory, rate
+from egorobot.figures import Comparison, Figure, Growth, PeakMemory, rate
 from egorobot.files import write_json
 from egorobot.memory import peak_memory
 from egorobot.processes import default_num_workers
@@ -176,7 +176,7 @@ def main(config: DictConfig) -> None:
     """Measure and print; write the figures where out= says."""
     figures = bench(config)
     if config.out is not None:
-        records = [asdict(f) | ({"ratio": f.ratio} if isinstance(f, Comparison) else {}) for f in figures]
+        records = [asdict(f) | ({"ratio": f.ratio} if isinstance(f, Comparison | Growth) else {}) for f in figures]
         write_json(config.out, {"options": OmegaConf.to_container(config), "figures": records})
         print(config.out)
 

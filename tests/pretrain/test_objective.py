@@ -61,16 +61,17 @@ def test_gradients_are_added_to_those_that_are_there(
 def test_micro_batches_save_memory_for_the_backward_pass(tiny_model: EgoVideo, batch: Batch) -> None:
     """Fewer clips at a time, fewer bytes that autograd keeps."""
     held: dict[int | None, int] = {}
+    weights = {parameter.data_ptr() for parameter in tiny_model.parameters()}  # kept however many clips there are
     for micro_batch in (None, 2):
         sizes: list[int] = []
         kept = torch.autograd.graph.saved_tensors_hooks(
-            lambda t, sizes=sizes: (sizes.append(t.numel()), t)[1],  # type: ignore[misc]
+            lambda t, sizes=sizes: (sizes.append(t.numel() * (t.data_ptr() not in weights)), t)[1],  # type: ignore[misc]
             lambda t: t,
         )
         with kept:
             Objective(Ranks(), micro_batch).backward(tiny_model, batch)
         held[micro_batch] = max(sizes)
-    assert held[2] <= 0.5 * held[None]
+    assert held[2] < 0.5 * held[None]
 
 
 def test_bfloat16_gives_about_the_same_loss_and_float32_gradients(tiny_model: EgoVideo, batch: Batch) -> None:

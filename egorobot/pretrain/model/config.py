@@ -154,8 +154,8 @@ class EgoVideoConfig:
 
 SIZES: dict[str, EgoVideoConfig] = {
     # Small enough to embed every step of a policy on a CPU: 98 + 72 tokens of 128
-    # channels through 2 blocks. With so little data, convolutions and differences between
-    # frames see hands and their ways much sooner than patches alone.
+    # channels through 2 blocks. In short trials convolutions told things apart sooner than
+    # patches alone, and differences between frames hands and their ways.
     "nano": EgoVideoConfig(
         size="nano",
         num_slow=2,
