@@ -71,6 +71,9 @@ class PretrainOptions:
         text_rate: of the text tower, relative to the others'; 0 locks it. None is
             `DRAWN_TEXT_RATE`, or 1 for one that starts from trained weights: see
             `egorobot.pretrain.optimization`.
+        text_share: steps that the text tower learns alone before, on captions, as a share of
+            `steps`. None is `DRAWN_TEXT_SHARE`, or 0 for one that starts from trained
+            weights: see `egorobot.pretrain.wordings`.
         weight_decay: of weight matrices; norms, biases and embeddings have none.
         warmup: share of the steps in which the learning rate rises, in [0, 1].
         precision: a key of `PRECISIONS`.
@@ -87,6 +90,7 @@ class PretrainOptions:
     group_weight: float = 5.0
     learning_rate: float = 2e-3
     text_rate: float | None = None
+    text_share: float | None = None
     weight_decay: float = 0.01
     warmup: float = 0.1
     precision: str = "float32"
@@ -109,8 +113,9 @@ class PretrainOptions:
                 raise UserError(f"{name}={getattr(self, name)}: it must be in [0, 1]")
         if not self.group_weight >= 0:
             raise UserError(f"group_weight={self.group_weight}: it must be 0 or more")
-        if self.text_rate is not None and not self.text_rate >= 0:
-            raise UserError(f"text_rate={self.text_rate}: it must be 0 or more")
+        for name in ("text_rate", "text_share"):
+            if (value := getattr(self, name)) is not None and not value >= 0:
+                raise UserError(f"{name}={value}: it must be 0 or more")
         if not self.learning_rate > 0 or not self.weight_decay >= 0:
             raise UserError(f"learning_rate={self.learning_rate}, weight_decay={self.weight_decay}: above 0, and 0 up")
         if self.precision not in PRECISIONS:

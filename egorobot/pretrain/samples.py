@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,13 @@ class HandObjectTracks:
 def _mirror(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     left, top, right, bottom = np.moveaxis(boxes, -1, 0)
     return np.stack([1 - right, top, 1 - left, bottom], axis=-1)
+
+
+class ClipWords(NamedTuple):
+    """What is said of a clip; the same as in its `ClipSample`."""
+
+    narrations: list[str]
+    hod: list[str]
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,13 @@ class Corpus(Protocol):
 
     def clip_id(self, number: int) -> str:
         """Return the name of clip `number`, without reading it."""
+
+    def words(self, number: int) -> ClipWords:
+        """Return what is said of clip `number`, without reading its frames.
+
+        Raises:
+            BadClip: it cannot be read.
+        """
 
     def captions(self) -> Iterator[str]:
         """Return all captions of all clips."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from egorobot.errors import UserError
 from egorobot.files import write_json
+from egorobot.pretrain.checkpoint import CHECKPOINT_FILE
 from egorobot.pretrain.data import open_data
 from egorobot.pretrain.distributed import Ranks
 from egorobot.pretrain.initial import find_vocabulary, initial_config, initial_model
@@ -15,6 +16,7 @@ from egorobot.pretrain.model import EgoVideo
 from egorobot.pretrain.options import PretrainOptions, RunOptions
 from egorobot.pretrain.probing import Probes
 from egorobot.pretrain.trainer import Trainer
+from egorobot.pretrain.wordings import learn_wordings
 
 RECORD_FILE = "pretrain.json"  # options, and the result once training is over
 
@@ -52,6 +54,8 @@ def pretrain(
     vocabulary = ranks.from_first(lambda: find_vocabulary(options, config, data.captions()))
     with ranks.together():
         model = initial_model(options, replace(config, vocabulary=vocabulary))
+    if not ranks.from_first(lambda: (out / CHECKPOINT_FILE).exists()):
+        learn_wordings(model, data.batches, options, ranks)
     trainer = Trainer(model, data, out, options, how, ranks)
     trainer.train()
     trained = trainer.plain_model()

@@ -27,7 +27,7 @@ import signal
 
 import numpy as np
 
-from egorobot.pretrain.samples import BadClip, ClipSample
+from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords
 
 WORDS = "opens closes lifts pushes kettle door knob light left right".split()
 
@@ -51,6 +51,10 @@ class TinyCorpus:
 
     def clip_id(self, number):
         return f"{self.name}/{number}"
+
+    def words(self, number):
+        sample = self[number]
+        return ClipWords(sample.narrations, sample.hod)
 
     def captions(self):
         for number in range(self.num_clips):
@@ -105,7 +109,14 @@ def tiny_options() -> PretrainOptions:
         "groups": CorpusOptions({"name": "groups", "num_clips": 24, "group_size": 4, "shape": (40, 48)}, 0.5),
     }
     return PretrainOptions(
-        corpora, model=TINY_MODEL, valid_share=0.2, steps=4, batch_size=8, learning_rate=3e-3, precision="float64"
+        corpora,
+        model=TINY_MODEL,
+        valid_share=0.2,
+        steps=4,
+        batch_size=8,
+        learning_rate=3e-3,
+        text_share=0.5,
+        precision="float64",
     )
 
 

@@ -75,6 +75,7 @@ def test_an_empty_vocabulary_is_all_of_clips(defaults: DictConfig) -> None:
         ("warmup=-0.1", "warmup"),
         ("learning_rate=0", "learning_rate"),
         ("text_rate=-1", "text_rate=-1"),
+        ("text_share=-0.5", "text_share=-0.5"),
         ("precision=float8", "float32, bfloat16, float64"),
         ("distributed=dp", "ddp, fsdp"),
         ("micro_batch=0", "micro_batch"),

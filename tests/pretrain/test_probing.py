@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from egorobot.pretrain.model import SIZES, EgoVideo
 from egorobot.pretrain.model.text import vocabulary_of
 from egorobot.pretrain.probing import Probes, Score, asked_caption, probe
-from egorobot.pretrain.samples import BadClip, ClipSample
+from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords
 
 
 class Coloured:
@@ -38,6 +38,10 @@ class Coloured:
 
     def clip_id(self, number: int) -> str:
         return f"coloured/{number}"
+
+    def words(self, number: int) -> ClipWords:
+        sample = self[number]
+        return ClipWords(sample.narrations, sample.hod)
 
     def captions(self) -> Iterator[str]:
         for number in range(self.count):

@@ -9,7 +9,7 @@ import pytest
 
 from egorobot.errors import UserError
 from egorobot.pretrain.quarantine import Quarantine
-from egorobot.pretrain.samples import BadClip, ClipSample
+from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords
 
 
 class FakeCorpus:
@@ -27,6 +27,10 @@ class FakeCorpus:
 
     def clip_id(self, number: int) -> str:
         return f"clip {number}"
+
+    def words(self, number: int) -> ClipWords:
+        sample = self[number]
+        return ClipWords(sample.narrations, sample.hod)
 
     def captions(self) -> Iterator[str]:
         yield "x"

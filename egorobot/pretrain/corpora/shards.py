@@ -13,7 +13,7 @@ from egorobot.pretrain.corpora.frames import ClipFrames
 from egorobot.pretrain.corpora.shard_index import Span, open_index
 from egorobot.pretrain.corpora.splitting import split_by_video
 from egorobot.pretrain.corpora.tar_samples import JSON, from_tar, parse_record, to_sample
-from egorobot.pretrain.samples import BadClip, ClipSample
+from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords
 
 TRIES = 100  # clips that may be bad before a good one, when a corpus is opened
 
@@ -92,6 +92,14 @@ class ShardCorpus:
         except BadClip:
             return f"{self.shards[shard].name}:{row}"
 
+    def words(self, number: int) -> ClipWords:
+        """Return what is said of clip `number`.
+
+        Raises:
+            BadClip: its JSON is cut off or damaged.
+        """
+        return _words(self._record(*self._place(number)))
+
     def captions(self) -> Iterator[str]:
         """Yield all captions of all clips that have some."""
         for shard, size in enumerate(self._sizes):
@@ -100,8 +108,8 @@ class ShardCorpus:
                     record = self._record(shard, row)
                 except BadClip:
                     continue  # it counts when it is read
-                yield from record.get("narrations", [])
-                yield from record.get("hod", [])
+                for captions in _words(record):
+                    yield from captions
 
     def split(self, valid_share: float) -> tuple[Sequence[int], Sequence[int]]:
         """Return the clips to train on and those held out; see `split_by_video`. A group goes by its first clip."""
@@ -156,6 +164,10 @@ class ShardCorpus:
         span = self._span(shard, row)
         content = _bytes(self.shards[shard], span.json_start, span.json_start + span.json_size)
         return parse_record(content or None)
+
+
+def _words(record: dict[str, Any]) -> ClipWords:
+    return ClipWords(record.get("narrations", []), record.get("hod", []))
 
 
 def _bytes(path: Path, start: int, stop: int) -> bytes:

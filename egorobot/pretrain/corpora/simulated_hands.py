@@ -18,7 +18,7 @@ from egorobot.errors import UserError
 from egorobot.files import atomic_path, digest, write_json
 from egorobot.pretrain.hands.clips import RENDERED, VARIANTS, VIDEO_GROUPS, ClipRenderer, RenderedClip
 from egorobot.pretrain.hands.staging import ClipOptions
-from egorobot.pretrain.samples import ClipSample, HandObjectTracks
+from egorobot.pretrain.samples import ClipSample, ClipWords, HandObjectTracks
 from egorobot.processes import default_num_workers, exit_with_parent
 
 SHARD_GROUPS = 6  # groups of clips that a file holds
@@ -76,7 +76,6 @@ class SimulatedHands:
         """Return clip `number`, which must have been rendered."""
         shard, row = divmod(number, SHARD_CLIPS)
         group, variant = divmod(row, GROUP_SIZE)
-        words = _read_words(self._words_file(shard))[row]
         backwards = VARIANTS[variant] == "reversed"
         stored = 0 if backwards else RENDERED.index(VARIANTS[variant])
         # Mapped, copied and unmapped: memory does not grow with the clips that were read.
@@ -88,14 +87,19 @@ class SimulatedHands:
             video_id=f"{self.key}/{number // VIDEO_CLIPS:06d}",
             frames_fast=frames,
             fast_ratio=self.fast_ratio,
-            narrations=[words["narration"]],
-            hod=words["hod"],
+            **self.words(number)._asdict(),
             tracks=HandObjectTracks.from_array(tracks),
         )
 
     def clip_id(self, number: int) -> str:
         """Return the name of clip `number`."""
         return f"{self.key}/{number:06d}"
+
+    def words(self, number: int) -> ClipWords:
+        """Return what is said of clip `number`, which must have been rendered."""
+        shard, row = divmod(number, SHARD_CLIPS)
+        words = _read_words(self._words_file(shard))[row]
+        return ClipWords([words["narration"]], words["hod"])
 
     def captions(self) -> Iterator[str]:
         """Return all captions of all clips."""

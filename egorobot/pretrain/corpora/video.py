@@ -12,7 +12,7 @@ from egorobot.pretrain.corpora.decoding import VideoReader, check_decoder, open_
 from egorobot.pretrain.corpora.frames import ROUNDING, ClipFrames
 from egorobot.pretrain.corpora.splitting import split_by_video, video_hash
 from egorobot.pretrain.corpora.video_files import VideoFolder, VideoPart
-from egorobot.pretrain.samples import BadClip, ClipSample
+from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords
 
 
 @dataclass
@@ -70,6 +70,11 @@ class VideoCorpus:
     def clip_id(self, number: int) -> str:
         """Return the name of clip `number`: its video and its times."""
         return self.table[number].clip_id
+
+    def words(self, number: int) -> ClipWords:
+        """Return what is said of clip `number`."""
+        clip = self.table[number]
+        return ClipWords(clip.narrations, clip.hod)
 
     def captions(self) -> Iterator[str]:
         """Return all captions of all clips."""
