@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from egorobot.errors import UserError
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -46,3 +48,26 @@ def digest(*parts: bytes | str) -> str:
         hasher.update(len(raw).to_bytes(8, "little"))
         hasher.update(raw)
     return hasher.hexdigest()[:16]
+
+
+def claim_folder(out: Path, record: str, options: dict[str, Any], content: str) -> None:
+    """Make the folder `out` for a piece of work, or check that it is of an earlier run with the same options.
+
+    Args:
+        out: the folder.
+        record: name of the file in it that keeps `options`.
+        options: all that decides what is written there.
+        content: what that is, in the plural, for messages.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    options = json.loads(json.dumps(options))
+    file = out / record
+    if file.exists():
+        if json.loads(file.read_text(encoding="utf-8")) != options:
+            raise UserError(f"{out} has {content} written with other options (see {file}): choose another out=")
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is not empty and holds no {record}: choose another out=")
+    write_json(file, options)

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,18 @@ def finished_run(patches: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         train_bc(load_config("train_bc", options))
     return folder / "run"
+
+
+@pytest.fixture
+def run_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., str]:
+    """Runs the `main` of a command with arguments, and returns what it prints; its error where it fails."""
+
+    def run(main: Callable[[], None], *arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["command", *arguments])
+        try:
+            main()
+        except SystemExit:
+            return capsys.readouterr().err.strip().splitlines()[-1]
+        return capsys.readouterr().out
+
+    return run

@@ -1,7 +1,6 @@
 """The command `pretrain.probe`: the scores of training again, clips that cannot be read, and one line for bad input."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,18 +38,13 @@ def corpus_of(folder: Path) -> SimulatedHands:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, folder: Path) -> Callable[..., str]:
+def run(run_main: Callable[..., str], folder: Path) -> Callable[..., str]:
     """Runs the command on `folder`, and returns what it prints; its error where it fails."""
 
     def run(*arguments: str) -> str:
         options = [f"encoder={folder / 'encoder'}", f"data_dir={folder / 'data'}", "corpus.image_size=48"]
         options += [] if "corpus=video" in arguments else [f"corpus.num_clips={NUM_CLIPS}"]
-        monkeypatch.setattr(sys, "argv", ["probe", *options, *arguments])
-        try:
-            main()
-        except SystemExit:
-            return capsys.readouterr().err.strip().splitlines()[-1]
-        return capsys.readouterr().out
+        return run_main(main, *options, *arguments)
 
     return run
 

@@ -7,6 +7,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,18 +44,9 @@ def options(videos: Path, out: Path) -> list[str]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., str]:
+def run(run_main: Callable[..., str]) -> Callable[..., str]:
     """Runs the command, and returns what it prints; its error where it fails."""
-
-    def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["shards", *arguments])
-        try:
-            main()
-        except SystemExit:
-            return capsys.readouterr().err.strip().splitlines()[-1]
-        return capsys.readouterr().out
-
-    return run
+    return partial(run_main, main)
 
 
 def contents(out: Path) -> dict[str, bytes]:

@@ -53,6 +53,24 @@ class ClipFrames:
         return middle + (frames - (self.num_frames - 1) / 2) / self.frame_rate
 
 
+@dataclass(frozen=True)
+class SteadyFrames:
+    """All of a clip, at one rate.
+
+    Attributes:
+        frame_rate: in Hz.
+        short_side: of a frame, in pixels; smaller videos are left as they are.
+    """
+
+    frame_rate: float
+    short_side: int
+    fast_ratio: int = 1
+
+    def times(self, start: float, end: float) -> NDArray[np.float64]:
+        """Return when the frames of a clip from `start` to `end` are, all in s, one at least."""
+        return start + np.arange(max(1, int((end - start) * self.frame_rate + ROUNDING))) / self.frame_rate
+
+
 def scaled_size(width: int, height: int, short_side: int) -> tuple[int, int]:
     """Return width and height with the shorter one reduced to `short_side`, or as they are if it is smaller."""
     scale = min(1.0, short_side / min(width, height))

@@ -18,7 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from egorobot.errors import UserError
-from egorobot.files import atomic_path, write_json
+from egorobot.files import atomic_path, claim_folder, write_json
 from egorobot.pretrain.corpora.tar_samples import BLOCK, to_members, to_tar
 from egorobot.pretrain.corpora.video import VideoCorpus
 from egorobot.pretrain.quarantine import Quarantine
@@ -83,7 +83,7 @@ def write_shards(
     Raises:
         UserError: the folder holds something else, too many clips are bad, or a process died.
     """
-    _claim(job.out, {**options, "num_clips": len(job.corpus)})
+    claim_folder(job.out, OPTIONS_FILE, {**options, "num_clips": len(job.corpus)}, "shards")
     with _alone_in(job.out):
         return _write(job, max_bad_share, num_workers or default_num_workers())
 
@@ -110,19 +110,6 @@ def _write(job: ShardJob, max_bad_share: float, num_workers: int) -> Quarantine:
                 future.result()
                 _note_bad(job, jobs[future], quarantine)
     return quarantine
-
-
-def _claim(out: Path, options: dict[str, Any]) -> None:
-    """Make the folder `out`, or check that it is of an earlier run with the same options."""
-    options = json.loads(json.dumps(options))
-    file = out / OPTIONS_FILE
-    if file.exists():
-        if json.loads(file.read_text(encoding="utf-8")) != options:
-            raise UserError(f"{out} has shards written with other options (see {file}): choose another out=")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} is not empty and holds no {OPTIONS_FILE}: choose another out=")
-    write_json(file, options)
 
 
 @contextmanager

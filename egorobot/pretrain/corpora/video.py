@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from egorobot.pretrain.corpora.clip_table import AnnotatedClip, ClipTable
 from egorobot.pretrain.corpora.decoding import VideoReader, check_decoder, open_video
-from egorobot.pretrain.corpora.frames import ROUNDING, ClipFrames
+from egorobot.pretrain.corpora.frames import ROUNDING, ClipFrames, SteadyFrames
 from egorobot.pretrain.corpora.splitting import split_by_video, video_hash
 from egorobot.pretrain.corpora.video_files import VideoFolder, VideoPart
 from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords
@@ -35,7 +35,7 @@ class VideoCorpus:
 
     table: ClipTable
     folder: VideoFolder
-    frames: ClipFrames
+    frames: ClipFrames | SteadyFrames
     decoder: str = "pyav"
     threads: int = 1
     name: str = "video"

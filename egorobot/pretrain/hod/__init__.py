@@ -1,0 +1,1 @@
+"""Captions of hand-object dynamics: what detectors saw in a clip, told in words and checked."""

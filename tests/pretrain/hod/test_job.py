@@ -1,0 +1,176 @@
+"""The command `pretrain.hod` on videos of rendered hands: captions, records, report; bad input and interruptions."""
+
+import csv
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pyarrow import parquet
+
+from egorobot.pretrain.corpora.clip_table import open_clip_table
+from egorobot.pretrain.hod.__main__ import main
+from egorobot.pretrain.hod.captioning import FAITHFUL, FIELDS, Captioner
+from egorobot.pretrain.hod.detections import FrameDetections, HandDetection
+from egorobot.pretrain.hod.job import CAPTIONS_FILE, QUARANTINE_FILE, REPORT_FILE, HodJob
+from egorobot.pretrain.hod.mediapipe_hands import MediapipeHands
+from egorobot.videos import write_video
+
+RATE = 10  # Hz
+
+
+class BrightSquare:
+    """A detector of the brightest pixels, which it takes for a right hand."""
+
+    name = "bright_square"
+
+    def detect(self, frames: NDArray[np.uint8], times: NDArray[np.float64]) -> list[FrameDetections]:
+        found = []
+        for frame, time in zip(frames, times, strict=True):
+            rows, columns = np.nonzero(frame.mean(axis=2) > 200)
+            height, width = frame.shape[:2]
+            box = columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height
+            found.append(FrameDetections(float(time), [HandDetection("right", box, 0.9)]))
+        return found
+
+
+def square(x: int) -> NDArray[np.uint8]:
+    image = np.full((64, 96, 3), 40, np.uint8)
+    image[24:40, x : x + 16] = 255
+    return image
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of 4 s in which a bright square goes right, then left; seven clips of it, two of them bad."""
+    folder = tmp_path_factory.mktemp("videos")
+    way = [*range(0, 80, 4), *range(80, 0, -4)]
+    write_video(folder / "square.mp4", (square(x) for x in way), fps=RATE, hold=0)
+    rows = [
+        f"square,{start},{start + 1.5},#C C moves the hand {i}" for i, start in enumerate((0.0, 0.2, 2.1, 2.4, 0.1))
+    ]
+    rows += ["square,7,8,behind the end", "missing,0,1,there is none"]
+    (folder / "clips.csv").write_text("\n".join(["video_id,start_second,end_second,narration", *rows]) + "\n")
+    return folder
+
+
+@pytest.fixture
+def make_job(videos: Path, tmp_path: Path) -> Callable[..., HodJob]:
+    from egorobot.pretrain.corpora.frames import SteadyFrames
+    from egorobot.pretrain.corpora.video import VideoCorpus
+    from egorobot.pretrain.corpora.video_files import VideoFolder
+
+    def make(out: str = "out", detector: Any = None, max_bad_share: float = 0.5) -> HodJob:
+        table = open_clip_table(videos / "clips.csv", None, tmp_path / "data")
+        corpus = VideoCorpus(table, VideoFolder(videos, 15.0), SteadyFrames(RATE, 64))
+        return HodJob(corpus, Captioner(detector or BrightSquare(), RATE, 0.5), tmp_path / out, 2, max_bad_share)
+
+    return make
+
+
+def records(job: HodJob) -> list[dict[str, Any]]:
+    files = sorted((job.out / "records").glob("*.parquet"))
+    return [record for file in files for record in parquet.read_table(file).to_pylist()]
+
+
+def test_every_clip_ends_as_a_record_or_in_quarantine(make_job: Callable[..., HodJob]) -> None:
+    job = make_job()
+    report = job.run({})
+    assert report == {"clips": 7, "unreadable": 2, "verdicts": {FAITHFUL: 5}}
+    assert json.loads((job.out / REPORT_FILE).read_text()) == report
+    assert len((job.out / QUARANTINE_FILE).read_text().splitlines()) == 2
+    found = records(job)
+    assert len({record["clip_id"] for record in found}) == len(found) == 5
+    assert all(tuple(record) == FIELDS for record in found)
+
+
+def test_captions_say_which_way_the_hand_went(make_job: Callable[..., HodJob], videos: Path) -> None:
+    job = make_job()
+    job.run({})
+    with (job.out / CAPTIONS_FILE).open() as file:
+        captions = {row["start_second"]: row["text"] for row in csv.DictReader(file)}
+    assert captions["0.0"] == captions["0.2"] == "the right hand moves to the right."
+    assert captions["2.1"] == captions["2.4"] == "the right hand moves to the left."
+
+
+def test_pre_training_takes_the_captions_as_they_are(make_job: Callable[..., HodJob], tmp_path: Path) -> None:
+    job = make_job()
+    job.run({})
+    table = open_clip_table(None, job.out / CAPTIONS_FILE, tmp_path / "indexes")
+    assert len(table) == 5 and table[0].hod == ["the right hand moves to the right."] and not table[0].narrations
+
+
+def test_an_interrupted_job_goes_on_without_doing_anything_twice(make_job: Callable[..., HodJob]) -> None:
+    class Interrupted(BrightSquare):
+        def __init__(self, clips: int) -> None:
+            self.left = clips
+
+        def detect(self, frames: NDArray[np.uint8], times: NDArray[np.float64]) -> list[FrameDetections]:
+            if not self.left:
+                raise KeyboardInterrupt
+            self.left -= 1
+            return super().detect(frames, times)
+
+    whole = make_job("whole")
+    whole.run({})
+    with pytest.raises(KeyboardInterrupt):
+        make_job(detector=Interrupted(3)).run({})
+    job = make_job(detector=Interrupted(3))  # the two clips of the first part are not done again
+    job.run({})
+    assert records(job) == records(whole)
+    assert (job.out / CAPTIONS_FILE).read_text() == (whole.out / CAPTIONS_FILE).read_text()
+
+
+@pytest.fixture
+def run(run_main: Callable[..., str]) -> Callable[..., str]:
+    """Runs the command, and returns what it prints; its error where it fails."""
+    return partial(run_main, main)
+
+
+def options(videos: Path, tmp_path: Path) -> list[str]:
+    return [
+        f"clips={videos / 'clips.csv'}", f"video_root={videos}", f"out={tmp_path / 'out'}",
+        f"data_dir={tmp_path / 'data'}", "max_bad_share=0.5",
+    ]  # fmt: skip
+
+
+def test_the_command_finds_no_hands_where_there_are_none(run: Callable[..., str], videos: Path, tmp_path: Path) -> None:
+    printed = run(*options(videos, tmp_path))
+    assert "7 clips: 5 nothing seen; 2 unreadable" in printed
+    assert (tmp_path / "out" / CAPTIONS_FILE).read_text().splitlines() == [
+        "dataset,video_id,start_second,end_second,text"
+    ]
+    assert "5 nothing seen" in run(*options(videos, tmp_path))  # a finished job says the same
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("frame_rate=0", "frame_rate=0"),
+        ("max_gap=-1", "max_gap=-1"),
+        ("detector=owl", "unknown detector 'owl'"),
+        ("rephraser=parrot", "unknown rephraser 'parrot'"),
+        ("detector_model=none.task", "none.task"),
+        ("max_bad_share=0.1", "cannot be read"),
+        ("clips=nowhere.csv", "nowhere.csv"),
+    ],
+)
+def test_bad_input_gets_one_line(
+    run: Callable[..., str], videos: Path, tmp_path: Path, override: str, message: str
+) -> None:
+    error = run(*options(videos, tmp_path), override)
+    assert error.startswith("error: ") and message in error
+
+
+def test_captions_of_other_options_are_left_alone(run: Callable[..., str], videos: Path, tmp_path: Path) -> None:
+    run(*options(videos, tmp_path))
+    assert "other options" in run(*options(videos, tmp_path), "max_gap=0.1")
+
+
+def test_sides_are_those_of_the_person_unless_videos_are_mirrored() -> None:
+    assert MediapipeHands().sides == {"Left": "right", "Right": "left"}
+    assert MediapipeHands(mirrored=True).sides == {"Left": "left", "Right": "right"}

@@ -1,0 +1,17 @@
+"""Optional packages: there, or one line that says how to get them."""
+
+import json
+
+import pytest
+
+from egorobot.errors import UserError
+from egorobot.pretrain.hod.packages import need
+
+
+def test_a_package_that_is_there_is_imported() -> None:
+    assert need("json") is json
+
+
+def test_one_that_is_not_is_named_with_the_mend() -> None:
+    with pytest.raises(UserError, match=r"needs no_such_package .*egorobot\[hod\]"):
+        need("no_such_package.part")

@@ -1,0 +1,78 @@
+"""Tracks: the surest detection, short gaps filled, long ones left, jitter smoothed."""
+
+import numpy as np
+import pytest
+
+from egorobot.errors import UserError
+from egorobot.pretrain.hod.detections import FrameDetections, HandDetection, ObjectDetection
+from egorobot.pretrain.hod.tracking import overlap, to_tracks
+
+LEFT, RIGHT = 0, 1
+
+
+def box(x: float) -> tuple[float, float, float, float]:
+    return (x, 0.4, x + 0.1, 0.5)
+
+
+def hand(x: float, side: str = "right", score: float = 0.9, contact: str | None = None) -> HandDetection:
+    return HandDetection(side, box(x), score, contact)
+
+
+def frames(*hands: list[HandDetection], objects: list[ObjectDetection] | None = None) -> list[FrameDetections]:
+    return [FrameDetections(0.1 * i, found, objects or []) for i, found in enumerate(hands)]
+
+
+def test_the_surest_hand_of_a_side_is_followed() -> None:
+    tracks = to_tracks(frames(*[[hand(0.2), hand(0.7, score=0.3), hand(0.5, "left")]] * 3), max_gap=0.5)
+    np.testing.assert_allclose(tracks.hands[:, RIGHT, 0], 0.2, rtol=1e-6)
+    np.testing.assert_allclose(tracks.hands[:, LEFT, 0], 0.5, rtol=1e-6)
+    assert np.isnan(tracks.object).all() and not tracks.contact.any()
+
+
+def test_short_gaps_are_filled_on_a_straight_line_and_long_ones_are_not() -> None:
+    found = [[hand(0.1)], [hand(0.1)], [], [], [hand(0.4)], [hand(0.4)], *[[]] * 6, [hand(0.8)], [hand(0.8)]]
+    left = to_tracks(frames(*found), max_gap=0.35).hands[:, RIGHT, 0]
+    assert 0.1 < left[2] < left[3] < 0.4
+    assert np.isnan(left[6:12]).all() and not np.isnan(left[[5, 12, 13]]).any()
+
+
+def test_jitter_is_smoothed() -> None:
+    rng = np.random.default_rng(0)
+    xs = 0.4 + rng.normal(0, 0.02, 40)
+    smooth = to_tracks(frames(*[[hand(float(x))] for x in xs]), max_gap=0.5).hands[:, RIGHT, 0]
+    assert np.diff(smooth).std() < 0.5 * np.diff(xs).std()
+    assert abs(smooth.mean() - xs.mean()) < 0.005
+
+
+def test_contact_is_what_the_detector_says() -> None:
+    found = [[hand(0.2, contact=state)] for state in "NSPFO"]
+    assert to_tracks(frames(*found), max_gap=0.5).contact[:, RIGHT].tolist() == [False, False, True, True, False]
+
+
+def test_without_its_word_contact_is_overlap_with_the_object() -> None:
+    found = [[hand(x), hand(0.0, "left")] for x in (0.1, 0.1, 0.5, 0.5)]
+    tracks = to_tracks(frames(*found, objects=[ObjectDetection(box(0.5), 0.5), ObjectDetection(box(0.0), 0.1)]), 0.5)
+    assert not tracks.contact[0, RIGHT] and tracks.contact[3, RIGHT]
+    assert not tracks.contact[:, LEFT].any()  # the less sure object is none
+
+
+def test_overlap_is_that_of_the_smaller_box() -> None:
+    assert overlap((0, 0, 1, 1), (0.4, 0.4, 0.5, 0.5)) == pytest.approx(1)
+    assert overlap((0, 0, 0.2, 1), (0.1, 0, 1, 1)) == pytest.approx(0.5)
+    assert overlap((0, 0, 0.1, 0.1), (0.5, 0.5, 1, 1)) == 0
+    assert overlap((0, 0, 1, 1), (float("nan"),) * 4) == overlap((float("nan"),) * 4, (0, 0, 1, 1)) == 0
+
+
+@pytest.mark.parametrize("wrong", [(0.5, 0, 0.4, 1), (0, 0, float("nan"), 1), (-0.1, 0, 0.5, 1), (0, 0, 1, 1.2)])
+def test_boxes_outside_the_image_are_refused(wrong: tuple[float, float, float, float]) -> None:
+    with pytest.raises(UserError, match="box"):
+        HandDetection("left", wrong, 1.0)
+    with pytest.raises(UserError, match="box"):
+        ObjectDetection(wrong, 1.0)
+
+
+def test_unknown_sides_and_contacts_are_refused() -> None:
+    with pytest.raises(UserError, match="left or right"):
+        HandDetection("both", box(0.1), 1.0)
+    with pytest.raises(UserError, match="N S O P F"):
+        HandDetection("left", box(0.1), 1.0, "X")
