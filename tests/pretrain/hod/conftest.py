@@ -1,5 +1,6 @@
 """Tracks made by hand, and those of rendered clips."""
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from egorobot.pretrain.samples import HandObjectTracks
 
 SIZE = 0.1  # of a box
+OPPOSITE = {"to the left": "to the right", "to the right": "to the left", "up": "down", "down": "up"}
 Path = Sequence[tuple[float, float] | None]
 
 
@@ -35,3 +37,28 @@ def carrying(make_tracks: Callable[..., HandObjectTracks]) -> HandObjectTracks:
     thing = [(0.5, 0.6)] * 3 + [(0.5, 0.4), (0.5, 0.2), (0.5, 0.2)]
     left = [(0.2, 0.5 + 0.05 * i) for i in range(6)]
     return make_tracks(left, right, thing, [0, 0, 1, 1, 1, 0])
+
+
+@pytest.fixture(scope="session")
+def spoil() -> Callable[[str, str, str], str]:
+    """Plants an error of a kind in a template's caption about a thing; a caption with no room for one stays."""
+
+    def spoil(kind: str, text: str, noun: str) -> str:
+        if kind == "side":
+            other = {"left": "right", "right": "left"}
+            return re.sub(r"\b(left|right)(?= hand)", lambda match: other[match.group()], text)
+        if kind == "direction":
+            ways = rf"(?<!centre )(?<!left )(?<!right )\b(?:{'|'.join(OPPOSITE)})\b(?! {noun.split()[-1]})"
+            return re.sub(ways, lambda match: OPPOSITE[match.group()], text, count=1)
+        if kind == "object":
+            return text.replace(f"the {noun}", "the spoon")
+        if not text:
+            return text
+        first, *others = text.removesuffix(".").split("; ")
+        subject, body = re.match(r"(the (?:left|right|two) hands? )(.*)", first).groups()  # type: ignore[union-attr]
+        clauses = re.split(r", (?:then )?", body)
+        if len(clauses) == 1:
+            return text
+        return "; ".join([subject + ", ".join([clauses[-1], *clauses[1:-1], clauses[0]]), *others]) + "."
+
+    return spoil

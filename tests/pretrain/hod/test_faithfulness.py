@@ -1,6 +1,5 @@
 """The check of captions: true ones pass, however they are put; one planted error of any kind is found."""
 
-import re
 from collections.abc import Callable
 
 import pytest
@@ -9,8 +8,6 @@ from egorobot.pretrain.hod.events import find_events
 from egorobot.pretrain.hod.faithfulness import find_faults
 from egorobot.pretrain.hod.sentences import caption
 from egorobot.pretrain.samples import HandObjectTracks
-
-OPPOSITE = {"to the left": "to the right", "to the right": "to the left", "up": "down", "down": "up"}
 
 
 def kinds(text: str, tracks: HandObjectTracks) -> set[str]:
@@ -61,27 +58,10 @@ def test_words_of_names_are_no_directions(carrying: HandObjectTracks) -> None:
     assert not find_faults("the right hand lifts the left cabinet door", events, ["left cabinet door"])
 
 
-def other_side(text: str) -> str:
-    return re.sub(r"\b(left|right)(?= hand)", lambda match: {"left": "right", "right": "left"}[match.group()], text)
-
-
-def other_direction(text: str) -> str:
-    return re.sub("|".join(OPPOSITE), lambda match: OPPOSITE[match.group()], text, count=1)
-
-
-def other_order(text: str) -> str:
-    subject, body = text[:-1].split("hand ", 1)
-    clauses = re.split(r", (?:then )?", body.split(";")[0])
-    return f"{subject}hand {', '.join([clauses[-1], *clauses[1:-1], clauses[0]])}." if len(clauses) > 1 else text
-
-
-def other_object(text: str) -> str:
-    return text.replace("the cup", "the spoon")
-
-
-@pytest.mark.parametrize("spoil", [other_side, other_direction, other_order, other_object])
-def test_planted_errors_are_found(carrying: HandObjectTracks, spoil: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("kind", ["side", "direction", "order", "object"])
+def test_planted_errors_are_found(carrying: HandObjectTracks, spoil: Callable[[str, str, str], str], kind: str) -> None:
     for tracks in (carrying, carrying.reversed(), carrying.mirrored()):
         text = caption(find_events(tracks, 2.0, "cup"))
         assert not kinds(text, tracks)
-        assert spoil(text) != text and kinds(spoil(text), tracks)
+        spoilt = spoil(kind, text, "cup")
+        assert spoilt != text and kinds(spoilt, tracks)
