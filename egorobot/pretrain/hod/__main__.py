@@ -21,6 +21,7 @@ from egorobot.pretrain.corpora.video import VideoCorpus
 from egorobot.pretrain.corpora.video_files import VideoFolder
 from egorobot.pretrain.hod.captioning import Captioner, Detector
 from egorobot.pretrain.hod.job import CAPTIONS_FILE, HodJob
+from egorobot.pretrain.hod.mediapipe_hands import MediapipeHands
 from egorobot.pretrain.hod.packages import need
 from egorobot.pretrain.hod.sentences import TEMPLATE
 
@@ -59,8 +60,6 @@ def make_detector(config: DictConfig) -> Detector:
     Raises:
         UserError: there is none such, or it cannot be used here.
     """
-    from egorobot.pretrain.hod.mediapipe_hands import MediapipeHands
-
     if config.detector != MediapipeHands.name:
         raise UserError(f"unknown detector '{config.detector}': choose {MediapipeHands.name}")
     model = None if config.detector_model is None else Path(config.detector_model)

@@ -15,15 +15,16 @@ from egorobot.pretrain.hod.narrations import UNNAMED, object_name, words_of
 from egorobot.pretrain.hod.sentences import TEMPLATE, caption
 from egorobot.pretrain.hod.tracking import to_tracks
 
-NOTHING_SEEN = "nothing seen"  # verdicts
+# Verdicts.
+NOTHING_SEEN = "nothing seen"
+FAITHFUL = "faithful"
+UNFAITHFUL = "unfaithful"
 # Of a record, in order; texts but for the numbers.
 FIELDS = (
     "clip_id", "dataset", "video_id", "start_second", "end_second", "narration", "object", "detector", "frame_rate",
     "tracks", "events", "rephraser", "caption", "verdict", "faults",
 )  # fmt: skip
 NUMBERS = ("start_second", "end_second", "frame_rate")
-FAITHFUL = "faithful"
-UNFAITHFUL = "unfaithful"
 
 
 class Detector(Protocol):
@@ -66,7 +67,7 @@ class Captioner:
         noun = object_name(narration)
         events = find_events(tracks, self.frame_rate, noun)
         text = caption(events)
-        faults = find_faults(text, events, [noun, UNNAMED, *words_of(narration)])
+        faults = find_faults(text, events, [noun, UNNAMED], words_of(narration))
         return {
             "clip_id": clip.clip_id,
             "dataset": clip.dataset,

@@ -40,11 +40,10 @@ class HandDetection:
 
 @dataclass(frozen=True)
 class ObjectDetection:
-    """An object in a frame: where it is, the detector's confidence in [0, 1], and what it is called, "" if unknown."""
+    """An object in a frame: where it is, and the detector's confidence in [0, 1]."""
 
     box: Box
     score: float
-    label: str = ""
 
     def __post_init__(self) -> None:
         """Check the box.

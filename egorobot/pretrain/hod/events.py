@@ -18,7 +18,6 @@ DIRECTIONS = (("to the left", "to the right"), ("up", "down"))  # along the imag
 ROWS = ("upper", "middle", "lower")
 COLUMNS = ("left", "centre", "right")
 BOTH = "both"  # the side of an event between the hands
-KINDS = ("reach", "withdraw", "move", "take", "carry", "hold", "release", "approach", "part")
 
 Point = tuple[float, float]  # from left and from top, in [0, 1]
 
@@ -167,10 +166,10 @@ def _with_object(
     start, end = first / rate, last / rate
     moved = hand if np.isnan(thing[[first, last]]).any() else thing
     event = Event("carry", side, start, end, "object", _point(moved[first]), _point(moved[last]))
-    if first > 0 and not contact[first - 1]:
+    if first > 0 and not contact[first - 1] and not np.isnan(hand[first - 1, 0]):  # else it came into view holding it
         yield replace(event, kind="take", end=start, origin=_point(hand[first]), target=_point(hand[first]))
     yield event if event.directions() else replace(event, kind="hold")
-    if last + 1 < len(contact) and not contact[last + 1]:
+    if last + 1 < len(contact) and not contact[last + 1] and not np.isnan(hand[last + 1, 0]):
         yield replace(event, kind="release", start=end, origin=_point(hand[last]), target=_point(hand[last]))
 
 

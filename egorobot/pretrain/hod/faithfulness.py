@@ -6,7 +6,7 @@ events do. Nouns must be in the narration or the detections. What is not underst
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from egorobot.pretrain.hod.events import BOTH, COLUMNS, ROWS, Event
@@ -79,17 +79,20 @@ class Claim:
         return all(way in seen for way in self.ways)
 
 
-def find_faults(text: str, events: Sequence[Event], nouns: Iterable[str]) -> list[Fault]:
+def find_faults(text: str, events: Sequence[Event], nouns: Iterable[str], allowed: Collection[str] = ()) -> list[Fault]:
     """Return what is wrong in the caption `text`, none where it is faithful.
 
     Args:
         text: the caption.
         events: what its tracks show, in order of time.
-        nouns: names of objects in the narration and the detections.
+        nouns: names of the objects that take part.
+        allowed: words that may be named besides, in lower case: those of the narration.
     """
     known = sorted({noun.lower() for noun in nouns if noun}, key=len, reverse=True)
     lowered = text.lower()
-    faults = [Fault("object", f"there is no {noun} in what was seen") for noun in strange_nouns(lowered, known)]
+    faults = [
+        Fault("object", f"there is no {noun} in what was seen") for noun in strange_nouns(lowered, known, allowed)
+    ]
     claims = list(read_claims(lowered, known))
     for claim in claims:
         fault = _judge(claim, events)
@@ -154,9 +157,9 @@ def _side(hand: re.Match[str], before: str) -> str:
     return side or {"left": "right", "right": "left"}.get(before, before)
 
 
-def strange_nouns(text: str, nouns: Sequence[str]) -> list[str]:
-    """Return what a caption names with an article and nobody saw; arguments as for `read_claims`."""
-    return sorted({word for word in _NOUN.findall(_hide(text, nouns)) if word not in _NO_NOUNS})
+def strange_nouns(text: str, nouns: Sequence[str], allowed: Collection[str] = ()) -> list[str]:
+    """Return what a caption names with an article and nobody saw; arguments as for `read_claims` and `find_faults`."""
+    return sorted({*_NOUN.findall(_hide(text, nouns))} - _NO_NOUNS - {*allowed})
 
 
 def _hide(text: str, nouns: Sequence[str]) -> str:

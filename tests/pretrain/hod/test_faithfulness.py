@@ -65,3 +65,11 @@ def test_planted_errors_are_found(carrying: HandObjectTracks, spoil: Callable[[s
         assert not kinds(text, tracks)
         spoilt = spoil(kind, text, "cup")
         assert spoilt != text and kinds(spoilt, tracks)
+
+
+def test_words_of_the_narration_may_be_named_and_hide_nothing(carrying: HandObjectTracks) -> None:
+    events = find_events(carrying, 2.0, "cup")
+    words = ["picks", "up", "the", "cup", "left", "hand", "shelf"]
+    assert not find_faults("the right hand lifts the cup from the shelf", events, ["cup"], words)
+    assert find_faults("the right hand lifts the cup from the shelf", events, ["cup"])
+    assert [fault.kind for fault in find_faults("the left hand picks up the cup", events, ["cup"], words)] == ["side"]

@@ -1,4 +1,4 @@
-"""The command `pretrain.hod` on videos of rendered hands: captions, records, report; bad input and interruptions."""
+"""The command `pretrain.hod` on a moving square and a real video: captions, records, bad input, interruptions."""
 
 import csv
 import json
@@ -172,5 +172,17 @@ def test_captions_of_other_options_are_left_alone(run: Callable[..., str], video
 
 
 def test_sides_are_those_of_the_person_unless_videos_are_mirrored() -> None:
-    assert MediapipeHands().sides == {"Left": "right", "Right": "left"}
-    assert MediapipeHands(mirrored=True).sides == {"Left": "left", "Right": "right"}
+    assert MediapipeHands().sides == {"Left": "left", "Right": "right"}
+    assert MediapipeHands(mirrored=True).sides == {"Left": "right", "Right": "left"}
+
+
+def test_hands_are_found_in_a_real_clip(run: Callable[..., str], clips: Path, tmp_path: Path) -> None:
+    chef = "pastry-chef-cutting-a-loaf-into-slices"
+    (tmp_path / "clips.csv").write_text(f"video_id,start_second,end_second,narration\n{chef},0,4,#C C cuts the loaf\n")
+    folders = [f"{name}={tmp_path / name}" for name in ("out", "data_dir")]
+    run(f"clips={tmp_path / 'clips.csv'}", f"video_root={clips}", *folders)
+    (record,) = parquet.read_table(tmp_path / "out" / "records").to_pylist()
+    hands = np.array(json.loads(record["tracks"]), float)[:, :8].reshape(-1, 2, 4)
+    assert (~np.isnan(hands[:, :, 0])).mean() > 0.5  # of both hands' frames
+    left, right = np.nanmean(hands[:, :, 0], axis=0)
+    assert right < left  # he faces the camera, and cuts with his right hand

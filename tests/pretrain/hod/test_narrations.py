@@ -14,6 +14,7 @@ from egorobot.pretrain.hod.narrations import UNNAMED, object_name, words_of
         ("#C C lifts his hand", UNNAMED),
         ("the hands of an experienced baker skillfully kneading bread dough", UNNAMED),
         ("#C C walks", UNNAMED),
+        ("#C C turns to the left", UNNAMED),
         ("", UNNAMED),
     ],
 )

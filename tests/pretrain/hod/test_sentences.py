@@ -1,7 +1,7 @@
 """Template captions: everything that happened, in order, and nothing else."""
 
 from egorobot.pretrain.hod.events import find_events
-from egorobot.pretrain.hod.sentences import caption, describe
+from egorobot.pretrain.hod.sentences import caption
 from egorobot.pretrain.samples import HandObjectTracks
 
 
@@ -14,11 +14,4 @@ def test_a_caption_tells_each_hand_in_order(carrying: HandObjectTracks) -> None:
 
 
 def test_nothing_is_said_of_nothing() -> None:
-    assert caption([]) == describe([]) == ""
-
-
-def test_a_description_has_a_line_for_each_event(carrying: HandObjectTracks) -> None:
-    events = find_events(carrying, 2.0, "cup")
-    lines = describe(events).splitlines()
-    assert len(lines) == len(events)
-    assert "1.0-2.0 s | right hand | carry | cup | up | from centre to upper centre" in lines
+    assert caption([]) == ""

@@ -76,3 +76,8 @@ def test_unknown_sides_and_contacts_are_refused() -> None:
         HandDetection("both", box(0.1), 1.0)
     with pytest.raises(UserError, match="N S O P F"):
         HandDetection("left", box(0.1), 1.0, "X")
+
+
+def test_contact_lasts_through_a_gap_that_is_filled() -> None:
+    found = [[hand(0.2, contact="P")], [], [hand(0.2, contact="P")], [hand(0.2, contact="N")], []]
+    assert to_tracks(frames(*found), max_gap=0.5).contact[:, RIGHT].tolist() == [True, True, True, False, False]
