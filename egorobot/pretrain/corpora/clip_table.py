@@ -8,6 +8,7 @@ from egorobot.errors import UserError
 from egorobot.files import digest, write_json
 from egorobot.pretrain.corpora.columns import TextColumn, open_column
 from egorobot.pretrain.corpora.merging import write_table
+from egorobot.pretrain.samples import clip_name
 
 VERSION = "1"  # counted up when the same files give other columns
 DONE_FILE = "clips.json"  # written last
@@ -27,7 +28,7 @@ class AnnotatedClip:
     @property
     def clip_id(self) -> str:
         """Its name: no other clip of the table has it."""
-        return f"{self.video_id}/{self.start:.3f}-{self.end:.3f}"
+        return clip_name(self.video_id, self.start, self.end)
 
 
 class ClipTable:

@@ -18,7 +18,7 @@ from egorobot.errors import UserError
 from egorobot.files import atomic_path, digest, write_json
 from egorobot.pretrain.hands.clips import RENDERED, VARIANTS, VIDEO_GROUPS, ClipRenderer, RenderedClip
 from egorobot.pretrain.hands.staging import ClipOptions
-from egorobot.pretrain.samples import ClipSample, ClipWords, HandObjectTracks
+from egorobot.pretrain.samples import ClipSample, ClipWords, HandObjectTracks, clip_name
 from egorobot.processes import default_num_workers, exit_with_parent
 
 SHARD_GROUPS = 6  # groups of clips that a file holds
@@ -84,7 +84,7 @@ class SimulatedHands:
         tracks = np.load(self._tracks_file(shard), mmap_mode="r")[row, self._shown].copy()
         return ClipSample(
             clip_id=self.clip_id(number),
-            video_id=f"{self.key}/{number // VIDEO_CLIPS:06d}",
+            video_id=self._video_id(number),
             frames_fast=frames,
             fast_ratio=self.fast_ratio,
             **self.words(number)._asdict(),
@@ -92,8 +92,11 @@ class SimulatedHands:
         )
 
     def clip_id(self, number: int) -> str:
-        """Return the name of clip `number`."""
-        return f"{self.key}/{number:06d}"
+        """Return the name of clip `number`: its video, and its times as if the clips of a video followed each other."""
+        num_frames, rate = self.options.num_frames, self.options.frame_rate
+        end = (number % VIDEO_CLIPS + 1) * num_frames
+        shown = len(range(num_frames)[self._shown])
+        return clip_name(self._video_id(number), (end - shown) / rate, end / rate)
 
     def words(self, number: int) -> ClipWords:
         """Return what is said of clip `number`, which must have been rendered."""
@@ -151,6 +154,9 @@ class SimulatedHands:
                 ) from error
             finally:
                 pool.shutdown(cancel_futures=True)
+
+    def _video_id(self, number: int) -> str:
+        return f"{self.key}/{number // VIDEO_CLIPS:06d}"
 
     def _frames_file(self, shard: int) -> Path:
         return self.folder / f"shard_{shard:06d}.npy"

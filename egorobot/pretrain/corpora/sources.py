@@ -7,6 +7,7 @@ from typing import Any
 from egorobot.errors import UserError
 from egorobot.pretrain.corpora.clip_table import open_clip_table
 from egorobot.pretrain.corpora.frames import ClipFrames, ModelSizes
+from egorobot.pretrain.corpora.recaptioned import Recaptioned
 from egorobot.pretrain.corpora.shards import ShardCorpus, find_shards
 from egorobot.pretrain.corpora.video import VideoCorpus
 from egorobot.pretrain.corpora.video_files import VideoFolder
@@ -37,7 +38,16 @@ def make_corpus(
     Raises:
         UserError: the source is unknown, or what the node names is not there or makes no sense.
     """
-    source, data_dir = node["source"], Path(data_dir)
+    corpus = _open(node, sizes, seed, Path(data_dir), name, num_workers)
+    captions = node.get("captions")
+    return corpus if captions is None else Recaptioned(corpus, Path(captions), Path(data_dir) / "indexes")
+
+
+def _open(
+    node: Mapping[str, Any], sizes: ModelSizes, seed: int, data_dir: Path, name: str | None, num_workers: int | None
+) -> Corpus:
+    """Return the corpus with the captions that it has itself."""
+    source = node["source"]
     if source == "simulated_hands":
         return _simulated_hands(node, sizes, seed, data_dir, num_workers)
     if source == "video":

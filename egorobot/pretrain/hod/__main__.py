@@ -1,69 +1,73 @@
 """Write captions of hand-object dynamics: which hand did what, which way and in which order.
 
     python -m egorobot.pretrain.hod clips=clips.csv video_root=videos out=data/hod
+    python -m egorobot.pretrain.hod clips=clips.csv video_root=videos out=data/hod objects=motion rephraser=local
+    python -m egorobot.pretrain.hod clips=clips.csv video_root=videos out=data/hod rephraser=llm llm.base_url=URL
+    python -m egorobot.pretrain.hod corpus=simulated_hands detector=simulator out=data/hod
 
-Finds hands in the clips that the annotation file names, follows them, tells what they do in a sentence, and checks each
-sentence against what was seen. In out= are captions.csv, which corpus.hod_csv= takes as it is; records/*.parquet with
-boxes, events, captions and verdicts of all clips; and report.json. A run that was killed goes on from where it was.
+Finds hands in clips, follows them, tells what they do in a sentence, and checks each sentence against what was seen:
+one of a language model that says anything else is asked for again with the reason, then replaced by the template's.
+In out= are captions.csv, which corpus.captions= takes as it is; records/*.parquet with boxes, events, attempts and
+verdicts of all clips; report.json; and preview/index.html to look at. A run that was killed goes on from where it was.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from egorobot.cli import command
-from egorobot.errors import UserError
-from egorobot.pretrain.corpora.clip_table import open_clip_table
-from egorobot.pretrain.corpora.frames import SteadyFrames
-from egorobot.pretrain.corpora.sources import is_positive
-from egorobot.pretrain.corpora.video import VideoCorpus
-from egorobot.pretrain.corpora.video_files import VideoFolder
-from egorobot.pretrain.hod.captioning import Captioner, Detector
-from egorobot.pretrain.hod.job import CAPTIONS_FILE, HodJob
-from egorobot.pretrain.hod.mediapipe_hands import MediapipeHands
+from egorobot.pretrain.hod.captioning import Drafter
+from egorobot.pretrain.hod.job import CAPTIONS_FILE, RECORDS_FOLDER, Backend, HodJob
+from egorobot.pretrain.hod.options import check_options, make_detector, make_rephraser, open_corpus
 from egorobot.pretrain.hod.packages import need
-from egorobot.pretrain.hod.sentences import TEMPLATE
+from egorobot.pretrain.hod.preview import PAGE_FILE, PREVIEW_FOLDER
+from egorobot.pretrain.hod.ray_stages import run_on_ray
+from egorobot.pretrain.hod.stages import Seeing, Telling, run_here
+from egorobot.processes import default_num_workers
 
-NUMBERS = ("chunk_seconds", "frame_rate", "image_size", "max_gap", "clips_per_part")
-HOW = ("data_dir", "out", "max_bad_share")  # what does not decide what is written
+# What does not decide what is written.
+HOW = ("data_dir", "out", "max_bad_share", "backend", "num_workers", "num_rephrasers", "previews")
+HOW_LLM = ("base_url", "api_key_env", "gguf", "in_flight", "timeout", "max_retries")
 
 
 @command("pretrain.hod")
 def main(config: DictConfig) -> None:
     """Write what the options ask for, and print what became of the clips."""
-    for name in NUMBERS:
-        if not is_positive(config[name]):
-            raise UserError(f"{name}={config[name]}: it must be a number above 0")
-    if config.rephraser != TEMPLATE:
-        raise UserError(f"unknown rephraser '{config.rephraser}': choose {TEMPLATE}")
+    options: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    check_options(options)
     need("pyarrow")  # told before clips are looked at
-    corpus = VideoCorpus(
-        table=open_clip_table(Path(config.clips), None, Path(config.data_dir) / "indexes"),
-        folder=VideoFolder(Path(config.video_root), config.chunk_seconds),
-        frames=SteadyFrames(config.frame_rate, config.image_size),
-        name="clips",
+    detector = make_detector(options)
+    corpus = open_corpus(options)
+    out = Path(options["out"])
+    job = HodJob(
+        seeing=Seeing(corpus, Drafter(detector, options["max_gap"]), options["clips_per_part"]),
+        telling=Telling(partial(make_rephraser, options), out / RECORDS_FOLDER),
+        out=out,
+        max_bad_share=options["max_bad_share"],
+        num_previews=options["previews"],
     )
-    captioner = Captioner(make_detector(config), config.frame_rate, config.max_gap)
-    job = HodJob(corpus, captioner, Path(config.out), config.clips_per_part, config.max_bad_share)
-    values: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
-    options = {key: value for key, value in values.items() if key not in HOW}
-    report = job.run(options)
-    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in report["verdicts"].items())
-    print(f"{report['clips']} clips: {verdicts}; {report['unreadable']} unreadable")
-    print(job.out / CAPTIONS_FILE)
+    report = job.run(decisive(options), make_backend(options))
+    print("\n".join(report.lines()))
+    print(out / CAPTIONS_FILE)
+    if options["previews"]:
+        print(out / PREVIEW_FOLDER / PAGE_FILE)
 
 
-def make_detector(config: DictConfig) -> Detector:
-    """Return the detector that `config` names.
+def decisive(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what decides what is written, of `options`."""
+    kept = {key: value for key, value in options.items() if key not in HOW}
+    llm = {key: value for key, value in options["llm"].items() if key not in HOW_LLM}
+    return {**kept, "llm": llm if options["rephraser"] != "template" else None}
 
-    Raises:
-        UserError: there is none such, or it cannot be used here.
-    """
-    if config.detector != MediapipeHands.name:
-        raise UserError(f"unknown detector '{config.detector}': choose {MediapipeHands.name}")
-    model = None if config.detector_model is None else Path(config.detector_model)
-    return MediapipeHands(model, config.mirrored)
+
+def make_backend(options: dict[str, Any]) -> Backend:
+    """Return what does the work."""
+    workers = options["num_workers"] or default_num_workers()
+    if options["backend"] == "ray":
+        return partial(run_on_ray, num_workers=workers, num_rephrasers=options["num_rephrasers"])
+    return partial(run_here, num_workers=workers)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,18 @@
-"""One clip to one record: detections, tracks, events, caption, verdict."""
+"""One clip to a draft: detections, tracks, events, and the template's caption of them."""
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from egorobot.pretrain.corpora.clip_table import AnnotatedClip
+from egorobot.pretrain.hod.clips import HodClip
 from egorobot.pretrain.hod.detections import FrameDetections
-from egorobot.pretrain.hod.events import find_events
-from egorobot.pretrain.hod.faithfulness import find_faults
+from egorobot.pretrain.hod.events import Event, find_events
+from egorobot.pretrain.hod.faithfulness import Fault, find_faults
 from egorobot.pretrain.hod.narrations import UNNAMED, object_name, words_of
-from egorobot.pretrain.hod.sentences import TEMPLATE, caption
+from egorobot.pretrain.hod.sentences import caption
 from egorobot.pretrain.hod.tracking import to_tracks
-
-# Verdicts.
-NOTHING_SEEN = "nothing seen"
-FAITHFUL = "faithful"
-UNFAITHFUL = "unfaithful"
-# Of a record, in order; texts but for the numbers.
-FIELDS = (
-    "clip_id", "dataset", "video_id", "start_second", "end_second", "narration", "object", "detector", "frame_rate",
-    "tracks", "events", "rephraser", "caption", "verdict", "faults",
-)  # fmt: skip
-NUMBERS = ("start_second", "end_second", "frame_rate")
+from egorobot.pretrain.samples import HandObjectTracks
 
 
 class Detector(Protocol):
@@ -36,52 +24,67 @@ class Detector(Protocol):
 
     name: str
 
-    def detect(self, frames: NDArray[np.uint8], times: NDArray[np.float64]) -> list[FrameDetections]:
-        """Return what is in each of `frames`, uint8 (F, H, W, 3), at `times` (F,), ascending, in s."""
+    def detect(self, clip: HodClip) -> list[FrameDetections]:
+        """Return what is in each frame of `clip`, at its times.
+
+        Raises:
+            BadClip: nothing can be told of this clip; the job goes on without it.
+            UserError: nothing can be told of any clip.
+        """
 
 
 @dataclass(frozen=True)
-class Captioner:
-    """Makes the record of a clip.
+class Draft:
+    """What is known of a clip before a language model has seen it.
+
+    Attributes:
+        clip: which stretch of which video it is, and what people said of it.
+        detector: what found the hands.
+        frame_rate: of the tracks, in Hz.
+        tracks: where hands and the object are.
+        noun: what the object is called.
+        events: what happens, in order of time.
+        template: the sentence made of them; "" where nothing happens.
+    """
+
+    clip: AnnotatedClip
+    detector: str
+    frame_rate: float
+    tracks: HandObjectTracks
+    noun: str
+    events: Sequence[Event]
+    template: str
+
+    @property
+    def narration(self) -> str:
+        """The first that people gave, "" without any."""
+        return self.clip.narrations[0] if self.clip.narrations else ""
+
+    def faults(self, text: str) -> list[Fault]:
+        """Return what is wrong in a caption of this clip, none where it is faithful."""
+        return find_faults(text, self.events, [self.noun, UNNAMED], words_of(self.narration))
+
+
+@dataclass(frozen=True)
+class Drafter:
+    """Makes drafts.
 
     Attributes:
         detector: finds hands and objects.
-        frame_rate: of the frames it is given, in Hz.
         max_gap: longest time without a detection that is filled, in s.
     """
 
     detector: Detector
-    frame_rate: float
     max_gap: float
 
-    def record(self, clip: AnnotatedClip, frames: NDArray[np.uint8]) -> dict[str, Any]:
-        """Return all that is known of `clip`, with its caption, as Parquet holds it.
+    def draft(self, clip: HodClip) -> Draft:
+        """Return what is known of `clip`.
 
-        Args:
-            clip: where it is, and its narrations.
-            frames: uint8, (F, H, W, 3).
+        Raises:
+            BadClip: the detector can tell nothing of it.
         """
-        times = np.arange(len(frames)) / self.frame_rate
-        tracks = to_tracks(self.detector.detect(frames, times), self.max_gap)
-        narration = clip.narrations[0] if clip.narrations else ""
-        noun = object_name(narration)
-        events = find_events(tracks, self.frame_rate, noun)
-        text = caption(events)
-        faults = find_faults(text, events, [noun, UNNAMED], words_of(narration))
-        return {
-            "clip_id": clip.clip_id,
-            "dataset": clip.dataset,
-            "video_id": clip.video_id,
-            "start_second": clip.start,
-            "end_second": clip.end,
-            "narration": narration,
-            "object": noun,
-            "detector": self.detector.name,
-            "frame_rate": self.frame_rate,
-            "tracks": json.dumps(np.round(tracks.to_array().astype(float), 4).tolist()),
-            "events": json.dumps([asdict(event) for event in events]),
-            "rephraser": TEMPLATE,
-            "caption": text,
-            "verdict": NOTHING_SEEN if not text else UNFAITHFUL if faults else FAITHFUL,
-            "faults": json.dumps([asdict(fault) for fault in faults]),
-        }
+        tracks = to_tracks(self.detector.detect(clip), self.max_gap)
+        narrations = clip.annotated.narrations
+        noun = object_name(narrations[0]) if narrations else UNNAMED
+        events = find_events(tracks, clip.frame_rate, noun)
+        return Draft(clip.annotated, self.detector.name, clip.frame_rate, tracks, noun, events, caption(events))

@@ -3,12 +3,13 @@
 Places and moves are those in the image. A camera that moves adds its own motion to them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from egorobot.pretrain.hod.turns import cosine, split_at_turns
 from egorobot.pretrain.samples import SIDES, HandObjectTracks
 
 MIN_MOVE = 0.04  # of the image's side; less is no move
@@ -88,7 +89,7 @@ def find_events(tracks: HandObjectTracks, frame_rate: float, noun: str) -> list[
     events = [
         replace(event, noun=noun if event.noun else "")
         for i, side in enumerate(SIDES)
-        for event in _of_hand(side, centres[i], thing, tracks.contact[:, i], frame_rate)
+        for event in _told_once(_of_hand(side, centres[i], thing, tracks.contact[:, i], frame_rate))
     ]
     events += _between(centres, frame_rate)
     return sorted(events, key=lambda event: (event.start, event.end))
@@ -106,8 +107,25 @@ def _of_hand(
     for first, last, touching in _runs(contact, seen):
         if touching:
             yield from _with_object(side, hand, thing, (first, last), contact, rate)
-        elif (event := _free(side, hand, thing, (first, last), rate)) is not None:
-            yield event
+            continue
+        for part in split_at_turns(hand, (first, last), rate, MIN_MOVE):
+            if (event := _free(side, hand, thing, part, rate)) is not None:
+                yield event
+
+
+def _told_once(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield events of a hand, neighbours of the same kind and way as one."""
+    before = None
+    for event in events:
+        if before is not None:
+            both = replace(before, end=event.end, target=event.target)
+            if event.kind == before.kind and before.directions() == event.directions() == both.directions():
+                event = both
+            else:
+                yield before
+        before = event
+    if before is not None:
+        yield before
 
 
 def _runs(contact: NDArray[np.bool_], seen: NDArray[np.bool_]) -> Iterator[tuple[int, int, bool]]:
@@ -140,17 +158,11 @@ def _free(
     if not event.directions():
         return None
     move = hand[last] - hand[first]
-    if _cosine(move, thing[last] - hand[first]) >= ALIGNED:
+    if cosine(move, thing[last] - hand[first]) >= ALIGNED:
         return replace(event, kind="reach", noun="object")
-    if _cosine(move, hand[last] - thing[first]) >= ALIGNED:
+    if cosine(move, hand[last] - thing[first]) >= ALIGNED:
         return replace(event, kind="withdraw", noun="object")
     return event
-
-
-def _cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Return that of the angle between two moves; -1 where one is none or unknown."""
-    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / lengths if lengths > 0 else -1.0
 
 
 def _with_object(
@@ -163,14 +175,28 @@ def _with_object(
 ) -> Iterator[Event]:
     """Yield what a hand does from taking an object to letting go of it, as far as it is seen."""
     first, last = frames
-    start, end = first / rate, last / rate
-    moved = hand if np.isnan(thing[[first, last]]).any() else thing
-    event = Event("carry", side, start, end, "object", _point(moved[first]), _point(moved[last]))
+    at_start, at_end = (
+        Event("", side, frame / rate, frame / rate, "object", _point(hand[frame]), _point(hand[frame]))
+        for frame in (first, last)
+    )
     if first > 0 and not contact[first - 1] and not np.isnan(hand[first - 1, 0]):  # else it came into view holding it
-        yield replace(event, kind="take", end=start, origin=_point(hand[first]), target=_point(hand[first]))
-    yield event if event.directions() else replace(event, kind="hold")
+        yield replace(at_start, kind="take")
+    path = hand if np.isnan(thing[first : last + 1]).any() else thing
+    parts = split_at_turns(path, frames, rate, MIN_MOVE)
+    carries = [_carry(side, hand, thing, part, rate) for part in parts]
+    moves = [event for event in carries if event.directions()]
+    yield from moves or [replace(carries[0], kind="hold", end=carries[-1].end, target=carries[-1].target)]
     if last + 1 < len(contact) and not contact[last + 1] and not np.isnan(hand[last + 1, 0]):
-        yield replace(event, kind="release", start=end, origin=_point(hand[last]), target=_point(hand[last]))
+        yield replace(at_end, kind="release")
+
+
+def _carry(
+    side: str, hand: NDArray[np.float64], thing: NDArray[np.float64], frames: tuple[int, int], rate: float
+) -> Event:
+    """Return where an object goes in a hand: where the hand goes, if the object is not seen at either end."""
+    first, last = frames
+    moved = hand if np.isnan(thing[[first, last]]).any() else thing
+    return Event("carry", side, first / rate, last / rate, "object", _point(moved[first]), _point(moved[last]))
 
 
 def _between(centres: list[NDArray[np.float64]], rate: float) -> Iterator[Event]:

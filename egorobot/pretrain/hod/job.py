@@ -1,18 +1,20 @@
 """Records of many clips, in parts that are whole or not there, and what is made of all of them."""
 
-import csv
-from collections import Counter
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from egorobot.files import atomic_path, claim_folder, write_json
-from egorobot.pretrain.corpora.video import VideoCorpus
-from egorobot.pretrain.hod.captioning import FAITHFUL, FIELDS, NUMBERS, Captioner
-from egorobot.pretrain.hod.packages import need
+from egorobot.files import claim_folder, sole_user, write_json
+from egorobot.pretrain.hod.clips import HodClip, read_clip
+from egorobot.pretrain.hod.preview import PREVIEW_FOLDER, write_previews
+from egorobot.pretrain.hod.records import Record, read_records
+from egorobot.pretrain.hod.rephrasing import UNREADABLE
+from egorobot.pretrain.hod.report import NEEDED, Report, write_captions
+from egorobot.pretrain.hod.stages import Seeing, Telling, WrittenPart
 from egorobot.pretrain.quarantine import Quarantine
 
 OPTIONS_FILE = "hod.json"
@@ -20,7 +22,8 @@ RECORDS_FOLDER = "records"
 CAPTIONS_FILE = "captions.csv"
 REPORT_FILE = "report.json"
 QUARANTINE_FILE = "quarantine.jsonl"
-COLUMNS = ("dataset", "video_id", "start_second", "end_second", "text")  # EgoHOD's
+
+Backend = Callable[[Seeing, Telling, Sequence[int]], Iterator[WrittenPart]]
 
 
 @dataclass(frozen=True)
@@ -28,80 +31,84 @@ class HodJob:
     """What is captioned, and where to.
 
     Attributes:
-        corpus: the clips.
-        captioner: makes their records.
+        seeing: finds out what happens in the clips.
+        telling: writes their records, into a folder of `out`.
         out: folder of all that is written.
-        clips_per_part: clips that a file of records covers.
         max_bad_share: share of the clips that may be unreadable before the work stops.
+        num_previews: clips that are shown for people to look at.
     """
 
-    corpus: VideoCorpus
-    captioner: Captioner
+    seeing: Seeing
+    telling: Telling
     out: Path
-    clips_per_part: int
     max_bad_share: float
+    num_previews: int
 
-    def part_file(self, part: int) -> Path:
-        """Return where the records of a part are."""
-        return self.out / RECORDS_FOLDER / f"part-{part:06}.parquet"
-
-    def run(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Write the parts that are not there yet, the captions and the report, and return the report.
+    def run(self, options: dict[str, Any], backend: Backend) -> Report:
+        """Write the parts that are not there yet, captions, report and previews, and return the report.
 
         Args:
             options: all that decides what is written; kept with it.
+            backend: does the work.
 
         Raises:
-            UserError: `out` holds something else, or too many clips cannot be read.
+            UserError: `out` holds something else, another process writes there, or too many
+                clips cannot be read.
         """
-        claim_folder(self.out, OPTIONS_FILE, {**options, "num_clips": len(self.corpus)}, "captions")
-        quarantine = Quarantine(self.out / QUARANTINE_FILE, self.max_bad_share, len(self.corpus))
-        parts = range(-(-len(self.corpus) // self.clips_per_part))
-        with tqdm(total=len(self.corpus), desc="captions", unit="clip", dynamic_ncols=True) as bar:
-            for part in parts:
-                numbers = self._numbers(part)
-                if not self.part_file(part).exists():
-                    _write_records(self.part_file(part), list(self._records(numbers, quarantine)))
-                bar.update(len(numbers))
-        report = self._report(parts, quarantine)
-        write_json(self.out / REPORT_FILE, report)
+        num_clips = len(self.seeing.corpus)
+        claim_folder(self.out, OPTIONS_FILE, {**options, "num_clips": num_clips}, "captions")
+        with sole_user(self.out / OPTIONS_FILE, "captions"):
+            quarantine = Quarantine(self.out / QUARANTINE_FILE, self.max_bad_share, num_clips)
+            parts = range(-(-num_clips // self.seeing.clips_per_part))
+            self._write_parts(parts, backend, quarantine)
+            picks = _Picks(self.num_previews)
+            records = picks.watch(record for part in parts for record in self._read(part, quarantine))
+            report = write_captions(self.out / CAPTIONS_FILE, records)
+            write_json(self.out / REPORT_FILE, report.to_dict())
+            if self.num_previews:
+                write_previews(self.out / PREVIEW_FOLDER, self._previews(picks.numbers()))
         return report
 
-    def _numbers(self, part: int) -> range:
-        return range(part * self.clips_per_part, min((part + 1) * self.clips_per_part, len(self.corpus)))
+    def _write_parts(self, parts: range, backend: Backend, quarantine: Quarantine) -> None:
+        todo = [part for part in parts if not self.telling.file(part).exists()]
+        left = sum(len(self.seeing.numbers(part)) for part in todo)
+        total = len(self.seeing.corpus)
+        with tqdm(total=total, initial=total - left, desc="captions", unit="clip", dynamic_ncols=True) as bar:
+            for written in backend(self.seeing, self.telling, todo):
+                for clip in written.bad:
+                    quarantine.record(clip.clip_id, clip.reason)
+                bar.update(written.num_clips)
 
-    def _records(self, numbers: range, quarantine: Quarantine) -> Iterator[dict[str, Any]]:
-        for number in numbers:
-            sample = quarantine.read(self.corpus, number)
-            if sample is not None:
-                yield self.captioner.record(self.corpus.table[number], sample.frames_fast)
+    def _read(self, part: int, quarantine: Quarantine) -> Iterator[Record]:
+        """Yield the records of a part, without boxes and events."""
+        for record in read_records(self.telling.file(part), NEEDED):
+            if record["verdict"] == UNREADABLE:  # a run that was killed may not have noted it
+                quarantine.record(record["clip_id"], json.loads(record["faults"])[0]["reason"])
+            yield record
 
-    def _report(self, parts: range, quarantine: Quarantine) -> dict[str, Any]:
-        """Write the captions that are faithful, and return what became of all clips."""
-        verdicts: Counter[str] = Counter()
-        with (
-            atomic_path(self.out / CAPTIONS_FILE) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            rows = csv.writer(file)
-            rows.writerow(COLUMNS)
-            for record in (record for part in parts for record in _read_records(self.part_file(part))):
-                verdicts[record["verdict"]] += 1
-                if record["verdict"] == FAITHFUL:
-                    rows.writerow([record[name] for name in COLUMNS[:-1]] + [record["caption"]])
-        return {"clips": len(self.corpus), "unreadable": quarantine.num_bad, "verdicts": dict(sorted(verdicts.items()))}
-
-
-def _write_records(path: Path, records: list[dict[str, Any]]) -> None:
-    pa, parquet = need("pyarrow"), need("pyarrow.parquet")
-    with atomic_path(path) as temporary:
-        # A schema, since a part may have no clip that can be read.
-        schema = pa.schema([(name, pa.float64() if name in NUMBERS else pa.string()) for name in FIELDS])
-        parquet.write_table(pa.Table.from_pylist(records, schema), temporary)
+    def _previews(self, numbers: Sequence[int]) -> Iterator[tuple[Record, HodClip]]:
+        for number in tqdm(numbers, desc="previews", unit="clip", dynamic_ncols=True):
+            part, row = divmod(number, self.seeing.clips_per_part)
+            record = next(r for i, r in enumerate(read_records(self.telling.file(part))) if i == row)
+            yield record, read_clip(self.seeing.corpus, number)
 
 
-def _read_records(path: Path) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = (
-        need("pyarrow.parquet").read_table(path, columns=[*COLUMNS[:-1], "caption", "verdict"]).to_pylist()
-    )
-    return records
+class _Picks:
+    """Chooses clips to look at, as many of each verdict as can be, while records go by."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.found: dict[str, list[int]] = {}
+
+    def watch(self, records: Iterator[Record]) -> Iterator[Record]:
+        """Yield `records`, which are those of clips 0, 1, ..."""
+        for number, record in enumerate(records):
+            kept = self.found.setdefault(record["verdict"], [])
+            if len(kept) < self.count and record["verdict"] != UNREADABLE:
+                kept.append(number)
+            yield record
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the clips, ascending."""
+        ranks = sorted((rank, number) for kept in self.found.values() for rank, number in enumerate(kept))
+        return sorted(number for _, number in ranks[: self.count])

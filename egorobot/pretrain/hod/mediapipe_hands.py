@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from egorobot.errors import UserError
+from egorobot.pretrain.hod.clips import HodClip
 from egorobot.pretrain.hod.detections import Box, FrameDetections, HandDetection
 from egorobot.pretrain.hod.packages import INSTALL, need
 
@@ -41,8 +42,8 @@ class MediapipeHands:
             raise UserError(f"no hand landmarker {self.model}: check detector_model, or leave it out ({INSTALL})")
         self.sides = {"Left": "right", "Right": "left"} if mirrored else {"Left": "left", "Right": "right"}
 
-    def detect(self, frames: NDArray[np.uint8], times: NDArray[np.float64]) -> list[FrameDetections]:
-        """Return the hands in each of `frames`, uint8 (F, H, W, 3), at `times` (F,), ascending, in s."""
+    def detect(self, clip: HodClip) -> list[FrameDetections]:
+        """Return the hands in each frame of `clip`."""
         mediapipe, tasks, vision = (need(name) for name in (PACKAGE, f"{PACKAGE}.tasks.python", VISION))
         options = vision.HandLandmarkerOptions(
             base_options=tasks.BaseOptions(model_asset_path=str(self.model)),
@@ -54,10 +55,10 @@ class MediapipeHands:
         )
         found = []
         with vision.HandLandmarker.create_from_options(options) as landmarker:  # its own tracking for each clip
-            for frame, time in zip(frames, times, strict=True):
+            for frame, time in zip(clip.frames, clip.times, strict=True):
                 image = mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(frame))
-                result = landmarker.detect_for_video(image, round(1000 * (time - times[0])))
-                found.append(FrameDetections(float(time - times[0]), self._hands(result)))
+                result = landmarker.detect_for_video(image, round(1000 * time))
+                found.append(FrameDetections(float(time), self._hands(result)))
         return found
 
     def _hands(self, result: Any) -> list[HandDetection]:

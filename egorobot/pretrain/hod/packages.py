@@ -6,6 +6,7 @@ from typing import Any
 from egorobot.errors import UserError
 
 INSTALL = "pip install 'egorobot[hod]'"
+OTHER_EXTRAS = {"transformers": "hf", "openai": "llm", "xllamacpp": "llm", "ray": "ray"}  # of packages not among those
 
 
 def need(module: str) -> Any:
@@ -17,4 +18,6 @@ def need(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise UserError(f"captioning needs {module.split('.')[0]} ({error}): {INSTALL}") from error
+        package = module.split(".")[0]
+        install = f"pip install 'egorobot[{OTHER_EXTRAS.get(package, 'hod')}]'"
+        raise UserError(f"captioning needs {package} ({error}): {install}") from error

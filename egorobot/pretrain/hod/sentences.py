@@ -21,10 +21,12 @@ def caption(events: Sequence[Event]) -> str:
 
 
 def _hand_clauses(side: str, events: Sequence[Event]) -> str:
-    clauses, named = [], ""
+    clauses: list[str] = []
+    named, told = "", ""
     for event in events:
-        clauses.append(_clause(event, "it" if event.noun and event.noun == named else f"the {event.noun}"))
-        named = event.noun
+        if (full := _clause(event, f"the {event.noun}")) != told:  # out of view in between, it did the same again
+            clauses.append(_clause(event, "it") if event.noun and event.noun == named else full)
+        named, told = event.noun, full
     subject = "the two hands" if side == BOTH else f"the {side} hand"
     if len(clauses) > 1:
         clauses = [*clauses[:-1], f"then {clauses[-1]}"]

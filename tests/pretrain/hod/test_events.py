@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from egorobot.pretrain.hod.events import MIN_MOVE, Event, find_events, place_words
@@ -93,3 +94,57 @@ def test_what_comes_into_view_in_a_hand_is_not_seen_to_be_taken(make_tracks: Cal
     right = [None, None, (0.5, 0.6), (0.5, 0.4), None]
     tracks = make_tracks([None] * 5, right, [(0.5, 0.5)] * 2 + [(0.5, 0.6), (0.5, 0.4), (0.5, 0.4)], [0, 0, 1, 1, 0])
     assert [event[1] for event in summary(tracks)] == ["carry"]
+
+
+def test_what_turns_round_is_told_as_two(make_tracks: Callable[..., HandObjectTracks]) -> None:
+    way = [(0.3, 0.5), (0.5, 0.5), (0.7, 0.5), (0.5, 0.5), (0.3, 0.5)]
+    carry = summary(make_tracks([None] * 5, way, way, [1] * 5))
+    assert carry == [
+        ("right", "carry", 0.0, 1.0, ["to the right"]),
+        ("right", "carry", 1.0, 2.0, ["to the left"]),
+    ]
+    free = summary(make_tracks([None] * 5, way, [None] * 5, [0] * 5))
+    assert [(event[1], event[4]) for event in free] == [("move", ["to the right"]), ("move", ["to the left"])]
+
+
+def test_there_and_back_between_other_events(make_tracks: Callable[..., HandObjectTracks]) -> None:
+    right = [(0.9, 0.5), (0.5, 0.5), (0.5, 0.3), (0.5, 0.1), (0.5, 0.3), (0.5, 0.5), (0.9, 0.5)]
+    thing = [(0.5, 0.5), *right[1:6], (0.5, 0.5)]
+    events = summary(make_tracks([None] * 7, right, thing, [0, 1, 1, 1, 1, 1, 0]))
+    assert [event[1] for event in events] == ["reach", "take", "carry", "carry", "release", "withdraw"]
+    assert [event[4] for event in events if event[1] == "carry"] == [["up"], ["down"]]
+
+
+def test_back_and_forth_is_told_turn_by_turn(make_tracks: Callable[..., HandObjectTracks]) -> None:
+    way = [(x, 0.5) for x in (0.2, 0.4, 0.6, 0.4, 0.3, 0.5, 0.7)]
+    assert [event[4] for event in summary(make_tracks([None] * 7, way, [None] * 7, [0] * 7))] == [
+        ["to the right"], ["to the left"], ["to the right"],
+    ]  # fmt: skip
+
+
+def test_an_arc_or_a_corner_is_one_move(make_tracks: Callable[..., HandObjectTracks]) -> None:
+    arc = [(0.1 + 0.1 * i, 0.5 - 0.01 * i * (8 - i)) for i in range(9)]
+    corner = [(0.2, 0.8), (0.2, 0.6), (0.2, 0.4), (0.4, 0.4), (0.6, 0.4)]
+    for way in (arc, corner):
+        assert len(summary(make_tracks([None] * len(way), way, [None] * len(way), [0] * len(way)))) == 1
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_jitter_turns_nothing_round(make_tracks: Callable[..., HandObjectTracks], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    way = [(0.2 + 0.02 * i + rng.normal(0, 0.008), 0.5 + rng.normal(0, 0.008)) for i in range(30)]
+    tracks = make_tracks([None] * 30, way, [None] * 30, [0] * 30)
+    assert [event.directions() for event in find_events(tracks, 10.0, "cup")] == [["to the right"]]
+
+
+def test_the_same_again_after_a_moment_out_of_view_is_told_once(make_tracks: Callable[..., HandObjectTracks]) -> None:
+    right = [(0.2, 0.3), (0.2, 0.5), None, (0.2, 0.6), (0.2, 0.8)]
+    assert summary(make_tracks([None] * 5, right, [None] * 5, [0] * 5)) == [("right", "move", 0.0, 2.0, ["down"])]
+
+
+def test_a_thing_that_is_hidden_meanwhile_turns_where_the_hand_does(
+    make_tracks: Callable[..., HandObjectTracks],
+) -> None:
+    right = [(x, 0.5) for x in (0.3, 0.5, 0.7, 0.5, 0.3)]
+    events = summary(make_tracks([None] * 5, right, [right[0], None, None, None, right[-1]], [1] * 5))
+    assert [event[4] for event in events] == [["to the right"], ["to the left"]]

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,23 @@ import pytest
 from numpy.typing import NDArray
 from pyarrow import parquet
 
+from egorobot.errors import UserError
 from egorobot.pretrain.corpora.clip_table import open_clip_table
 from egorobot.pretrain.hod.__main__ import main
-from egorobot.pretrain.hod.captioning import FAITHFUL, FIELDS, Captioner
+from egorobot.pretrain.hod.captioning import Drafter
+from egorobot.pretrain.hod.clips import HodClip
 from egorobot.pretrain.hod.detections import FrameDetections, HandDetection
-from egorobot.pretrain.hod.job import CAPTIONS_FILE, QUARANTINE_FILE, REPORT_FILE, HodJob
+from egorobot.pretrain.hod.job import CAPTIONS_FILE, QUARANTINE_FILE, RECORDS_FOLDER, REPORT_FILE, HodJob
 from egorobot.pretrain.hod.mediapipe_hands import MediapipeHands
+from egorobot.pretrain.hod.preview import PAGE_FILE, PREVIEW_FOLDER
+from egorobot.pretrain.hod.records import FIELDS
+from egorobot.pretrain.hod.rephrasing import FAITHFUL, UNREADABLE, TemplateRephraser
+from egorobot.pretrain.hod.report import Report
+from egorobot.pretrain.hod.stages import Seeing, Telling, WrittenPart, run_here
 from egorobot.videos import write_video
 
 RATE = 10  # Hz
+HERE = partial(run_here, num_workers=1)
 
 
 class BrightSquare:
@@ -28,9 +36,9 @@ class BrightSquare:
 
     name = "bright_square"
 
-    def detect(self, frames: NDArray[np.uint8], times: NDArray[np.float64]) -> list[FrameDetections]:
+    def detect(self, clip: HodClip) -> list[FrameDetections]:
         found = []
-        for frame, time in zip(frames, times, strict=True):
+        for frame, time in zip(clip.frames, clip.times, strict=True):
             rows, columns = np.nonzero(frame.mean(axis=2) > 200)
             height, width = frame.shape[:2]
             box = columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height
@@ -67,7 +75,9 @@ def make_job(videos: Path, tmp_path: Path) -> Callable[..., HodJob]:
     def make(out: str = "out", detector: Any = None, max_bad_share: float = 0.5) -> HodJob:
         table = open_clip_table(videos / "clips.csv", None, tmp_path / "data")
         corpus = VideoCorpus(table, VideoFolder(videos, 15.0), SteadyFrames(RATE, 64))
-        return HodJob(corpus, Captioner(detector or BrightSquare(), RATE, 0.5), tmp_path / out, 2, max_bad_share)
+        seeing = Seeing(corpus, Drafter(detector or BrightSquare(), 0.5), clips_per_part=2)
+        telling = Telling(TemplateRephraser, tmp_path / out / RECORDS_FOLDER)
+        return HodJob(seeing, telling, tmp_path / out, max_bad_share, num_previews=2)
 
     return make
 
@@ -77,20 +87,52 @@ def records(job: HodJob) -> list[dict[str, Any]]:
     return [record for file in files for record in parquet.read_table(file).to_pylist()]
 
 
-def test_every_clip_ends_as_a_record_or_in_quarantine(make_job: Callable[..., HodJob]) -> None:
+def verdicts(report: Report) -> dict[str, int]:
+    return dict(report.verdicts)
+
+
+def test_every_clip_ends_with_a_record(make_job: Callable[..., HodJob]) -> None:
     job = make_job()
-    report = job.run({})
-    assert report == {"clips": 7, "unreadable": 2, "verdicts": {FAITHFUL: 5}}
-    assert json.loads((job.out / REPORT_FILE).read_text()) == report
+    report = job.run({}, HERE)
+    assert verdicts(report) == {FAITHFUL: 5, UNREADABLE: 2}
+    assert json.loads((job.out / REPORT_FILE).read_text()) == report.to_dict()
     assert len((job.out / QUARANTINE_FILE).read_text().splitlines()) == 2
     found = records(job)
-    assert len({record["clip_id"] for record in found}) == len(found) == 5
+    assert len({record["clip_id"] for record in found}) == len(found) == 7
     assert all(tuple(record) == FIELDS for record in found)
+    assert [record["clip_id"] for record in found] == [job.seeing.corpus.clip_id(i) for i in range(7)]
+
+
+def test_clips_to_look_at_are_shown(make_job: Callable[..., HodJob]) -> None:
+    job = make_job()
+    job.run({}, HERE)
+    page = (job.out / PREVIEW_FOLDER / PAGE_FILE).read_text()
+    assert page.count("<video") == 2 and "the right hand moves to the right." in page
+
+
+def test_a_clip_that_a_killed_run_did_not_note_is_quarantined_all_the_same(make_job: Callable[..., HodJob]) -> None:
+    job = make_job()
+    job.run({}, HERE)
+    noted = (job.out / QUARANTINE_FILE).read_text()
+    (job.out / QUARANTINE_FILE).unlink()
+    job.run({}, HERE)
+    assert sorted((job.out / QUARANTINE_FILE).read_text().splitlines()) == sorted(noted.splitlines())
+
+
+def test_two_processes_do_not_write_into_one_folder(make_job: Callable[..., HodJob]) -> None:
+    job = make_job()
+
+    def meanwhile(*stages: Any) -> Iterator[WrittenPart]:
+        with pytest.raises(UserError, match="another process"):
+            make_job().run({}, HERE)
+        yield from HERE(*stages)
+
+    assert verdicts(job.run({}, meanwhile)) == {FAITHFUL: 5, UNREADABLE: 2}
 
 
 def test_captions_say_which_way_the_hand_went(make_job: Callable[..., HodJob], videos: Path) -> None:
     job = make_job()
-    job.run({})
+    job.run({}, HERE)
     with (job.out / CAPTIONS_FILE).open() as file:
         captions = {row["start_second"]: row["text"] for row in csv.DictReader(file)}
     assert captions["0.0"] == captions["0.2"] == "the right hand moves to the right."
@@ -99,7 +141,7 @@ def test_captions_say_which_way_the_hand_went(make_job: Callable[..., HodJob], v
 
 def test_pre_training_takes_the_captions_as_they_are(make_job: Callable[..., HodJob], tmp_path: Path) -> None:
     job = make_job()
-    job.run({})
+    job.run({}, HERE)
     table = open_clip_table(None, job.out / CAPTIONS_FILE, tmp_path / "indexes")
     assert len(table) == 5 and table[0].hod == ["the right hand moves to the right."] and not table[0].narrations
 
@@ -109,18 +151,18 @@ def test_an_interrupted_job_goes_on_without_doing_anything_twice(make_job: Calla
         def __init__(self, clips: int) -> None:
             self.left = clips
 
-        def detect(self, frames: NDArray[np.uint8], times: NDArray[np.float64]) -> list[FrameDetections]:
+        def detect(self, clip: HodClip) -> list[FrameDetections]:
             if not self.left:
                 raise KeyboardInterrupt
             self.left -= 1
-            return super().detect(frames, times)
+            return super().detect(clip)
 
     whole = make_job("whole")
-    whole.run({})
+    whole.run({}, HERE)
     with pytest.raises(KeyboardInterrupt):
-        make_job(detector=Interrupted(3)).run({})
+        make_job(detector=Interrupted(3)).run({}, HERE)
     job = make_job(detector=Interrupted(3))  # the two clips of the first part are not done again
-    job.run({})
+    job.run({}, HERE)
     assert records(job) == records(whole)
     assert (job.out / CAPTIONS_FILE).read_text() == (whole.out / CAPTIONS_FILE).read_text()
 
@@ -140,7 +182,7 @@ def options(videos: Path, tmp_path: Path) -> list[str]:
 
 def test_the_command_finds_no_hands_where_there_are_none(run: Callable[..., str], videos: Path, tmp_path: Path) -> None:
     printed = run(*options(videos, tmp_path))
-    assert "7 clips: 5 nothing seen; 2 unreadable" in printed
+    assert "7 clips: 5 nothing seen, 2 unreadable" in printed
     assert (tmp_path / "out" / CAPTIONS_FILE).read_text().splitlines() == [
         "dataset,video_id,start_second,end_second,text"
     ]
@@ -154,9 +196,18 @@ def test_the_command_finds_no_hands_where_there_are_none(run: Callable[..., str]
         ("max_gap=-1", "max_gap=-1"),
         ("detector=owl", "unknown detector 'owl'"),
         ("rephraser=parrot", "unknown rephraser 'parrot'"),
-        ("detector_model=none.task", "none.task"),
+        ("mediapipe.model=none.task", "none.task"),
         ("max_bad_share=0.1", "cannot be read"),
         ("clips=nowhere.csv", "nowhere.csv"),
+        ("clips=null", "which clips"),
+        ("video_root=null", "needs video_root"),
+        ("objects=owl", "unknown objects 'owl'"),
+        ("backend=spark", "unknown backend 'spark'"),
+        ("llm.prompt=long", "unknown llm.prompt 'long'"),
+        ("num_workers=0", "num_workers=0"),
+        ("llm.temperature=-1", "llm.temperature=-1"),
+        ("detector=precomputed", "precomputed.folder="),
+        ("detector=simulator", "ground truth"),
     ],
 )
 def test_bad_input_gets_one_line(

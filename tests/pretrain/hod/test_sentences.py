@@ -1,6 +1,7 @@
 """Template captions: everything that happened, in order, and nothing else."""
 
-from egorobot.pretrain.hod.events import find_events
+from egorobot.pretrain.hod.events import Event, find_events
+from egorobot.pretrain.hod.faithfulness import find_faults
 from egorobot.pretrain.hod.sentences import caption
 from egorobot.pretrain.samples import HandObjectTracks
 
@@ -15,3 +16,14 @@ def test_a_caption_tells_each_hand_in_order(carrying: HandObjectTracks) -> None:
 
 def test_nothing_is_said_of_nothing() -> None:
     assert caption([]) == ""
+
+
+def test_what_is_done_again_after_a_moment_out_of_view_is_told_once() -> None:
+    events = [
+        Event("move", "left", 0, 1, "", (0.2, 0.3), (0.2, 0.5)),
+        Event("move", "left", 2, 3, "", (0.2, 0.1), (0.2, 0.25)),
+        Event("hold", "right", 0, 1, "cup", (0.5, 0.5), (0.5, 0.5)),
+        Event("hold", "right", 2, 3, "cup", (0.7, 0.5), (0.7, 0.5)),
+    ]
+    assert caption(events) == "the right hand holds the cup still; the left hand moves down."
+    assert not find_faults(caption(events), events, ["cup"])

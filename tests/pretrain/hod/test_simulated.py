@@ -1,5 +1,6 @@
-"""On clips of simulated hands, whose tracks are the truth: captions pass, planted errors do not, events agree."""
+"""On clips of simulated hands, whose tracks are the truth: captions pass, planted errors do not."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -38,6 +39,25 @@ def test_captions_pass_and_hardly_a_clip_has_none(samples: list[ClipSample]) -> 
         assert not find_faults(text, events, [noun]), text
     # A hand that comes along the line of sight does not move in the image.
     assert np.mean([bool(text) for _, _, _, text in told(samples)]) > 0.95
+
+
+def misplace(text: str) -> str:
+    """Return a caption in which the first place that is reached is another, across the image."""
+    across = {"left": "right", "right": "left", "upper": "lower", "lower": "upper"}
+
+    def far(match: re.Match[str]) -> str:
+        place = match[2]
+        return match[1] + ("upper left" if place == "centre" else " ".join(across.get(w, w) for w in place.split()))
+
+    return re.sub(r"(from the [a-z ]+ to the )((?:upper |middle |lower )?(?:left|centre|right))", far, text, count=1)
+
+
+def test_planted_places_are_found(samples: list[ClipSample]) -> None:
+    found = []
+    for _, noun, events, text in told(samples):
+        if (spoilt := misplace(text)) != text:
+            found.append("place" in {fault.kind for fault in find_faults(spoilt, events, [noun])})
+    assert len(found) >= NUM_CLIPS / 8 and np.mean(found) >= MIN_FOUND
 
 
 @pytest.mark.parametrize("kind", ["side", "direction", "order", "object"])

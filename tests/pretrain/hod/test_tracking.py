@@ -81,3 +81,90 @@ def test_unknown_sides_and_contacts_are_refused() -> None:
 def test_contact_lasts_through_a_gap_that_is_filled() -> None:
     found = [[hand(0.2, contact="P")], [], [hand(0.2, contact="P")], [hand(0.2, contact="N")], []]
     assert to_tracks(frames(*found), max_gap=0.5).contact[:, RIGHT].tolist() == [True, True, True, False, False]
+
+
+def xs(found: list[FrameDetections], side: int = RIGHT) -> list[float]:
+    return [round(float(x), 3) for x in to_tracks(found, max_gap=0.5).hands[:, side, 0]]
+
+
+def test_a_hand_is_followed_and_not_the_surest_of_each_frame() -> None:
+    found = [[hand(0.2, score=0.8), hand(0.7, score=0.95 if i in (3, 6) else 0.5)] for i in range(10)]
+    assert xs(frames(*found)) == [0.2] * 10
+
+
+def test_a_detection_that_leads_away_and_back_is_none() -> None:
+    found = [[hand(0.2 + 0.01 * i)] for i in range(8)]
+    found[4] = [hand(0.8)]
+    assert xs(frames(*found)) == [round(0.2 + 0.01 * i, 3) for i in range(8)]
+
+
+def test_a_hand_that_stays_elsewhere_has_gone_there() -> None:
+    assert xs(frames(*[[hand(x)] for x in (0.1, 0.1, 0.1, 0.7, 0.7, 0.7)]))[-1] == 0.7
+
+
+@pytest.mark.parametrize("frame", [0, 3, 7])
+def test_sides_that_swap_for_a_frame_swap_nothing(frame: int) -> None:
+    found = [[hand(0.1), hand(0.6, "left")] for _ in range(8)]
+    found[frame] = [hand(0.1, "left"), hand(0.6)]
+    assert xs(frames(*found)) == [0.1] * 8 and xs(frames(*found), LEFT) == [0.6] * 8
+
+
+@pytest.mark.parametrize("frame", [0, 3, 7])
+def test_a_hand_that_is_the_other_for_a_frame_is_no_other(frame: int) -> None:
+    found = [[hand(0.1)] for _ in range(8)]
+    found[frame] = [hand(0.1, "left")]
+    assert xs(frames(*found)) == [0.1] * 8
+    assert np.isnan(to_tracks(frames(*found), max_gap=0.5).hands[:, LEFT]).all()
+
+
+def test_a_second_hand_of_a_side_is_not_the_other_hand() -> None:
+    found = [[hand(0.1), hand(0.6, score=0.8)] for _ in range(8)]
+    assert np.isnan(to_tracks(frames(*found), max_gap=0.5).hands[:, LEFT]).all()
+
+
+def test_hands_that_cross_keep_their_sides() -> None:
+    found = [[hand(0.2 + 0.05 * i), hand(0.7 - 0.05 * i, "left")] for i in range(11)]
+    ends = to_tracks(frames(*found), max_gap=0.5).hands[-1, :, 0]
+    np.testing.assert_allclose(ends, [0.2, 0.7], atol=1e-6)
+
+
+def test_a_hand_seen_once_is_seen() -> None:
+    tracks = to_tracks(frames([hand(0.3)]), max_gap=0.5)
+    assert tracks.hands[0, RIGHT, 0] == pytest.approx(0.3) and np.isnan(tracks.hands[0, LEFT, 0])
+
+
+def test_one_object_is_followed_among_several() -> None:
+    found = frames(*[[]] * 8)
+    for i, frame in enumerate(found):
+        frame.objects[:] = [
+            ObjectDetection(box(0.2 + 0.02 * i), 0.6), ObjectDetection(box(0.8), 0.9 if i in (2, 5) else 0.3),
+        ]  # fmt: skip
+    places = to_tracks(found, max_gap=0.5).object[:, 0]
+    np.testing.assert_allclose(places, 0.2 + 0.02 * np.arange(8), atol=1e-6)
+
+
+def passing(hand_xs: np.ndarray, object_xs: np.ndarray) -> list[bool]:
+    found = frames(*[[hand(float(x))] for x in hand_xs])
+    for frame, x in zip(found, object_xs, strict=True):
+        frame.objects[:] = [ObjectDetection(box(float(x)), 0.9)]
+    return [bool(touches) for touches in to_tracks(found, max_gap=0.5).contact[:, RIGHT]]
+
+
+def test_a_hand_that_passes_over_a_thing_does_not_touch_it() -> None:
+    assert not any(passing(np.linspace(0.2, 0.8, 13), np.full(13, 0.5)))
+
+
+def test_a_hand_that_moves_with_a_thing_or_rests_on_it_touches_it() -> None:
+    way = np.linspace(0.2, 0.8, 13)
+    assert all(passing(way, way + 0.03))
+    assert all(passing(np.full(13, 0.5), np.full(13, 0.53)))
+
+
+def test_from_approach_to_carry_contact_begins_once() -> None:
+    way = np.concatenate([np.linspace(0.1, 0.5, 9), np.full(3, 0.5), np.linspace(0.5, 0.9, 9)])
+    contact = passing(way, np.maximum(way, 0.5))
+    assert np.abs(np.diff(np.array(contact, int))).sum() == 1 and not contact[0] and contact[-1]
+
+
+def test_smoothing_draws_no_end_in() -> None:
+    assert xs(frames(*[[hand(x)] for x in (0.1, 0.2, 0.3, 0.4)])) == [0.1, 0.2, 0.3, 0.4]

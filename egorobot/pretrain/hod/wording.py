@@ -1,0 +1,241 @@
+"""Captions in a plainer wording: hands, objects, places and ways as tokens, for reading claims from them.
+
+`the thing` is an object that was seen; `hand_l`, `hand_r`, `hand_b` are the left hand, the right
+hand and both; `hand_o`, `hand_s` and `hand_x` the other, the same and any hand; `w_left`, `w_right`,
+`w_up` and `w_down` are ways; `from_21`, `to_21`, `toward_21` and `at_21` are places by row and
+column of the image's thirds, 9 for any.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+from egorobot.pretrain.hod.events import COLUMNS, ROWS
+from egorobot.pretrain.hod.vocabulary import VERB
+from egorobot.pretrain.samples import SIDES
+
+WAYS = {"w_left": "to the left", "w_right": "to the right", "w_up": "up", "w_down": "down"}
+
+
+def _compiled(*rules: tuple[str, str]) -> list[tuple[re.Pattern[str], str]]:
+    return [(re.compile(pattern), token) for pattern, token in rules]
+
+
+_DETERMINERS = (
+    r"the|an?|his|her|its|their|my|your|this|that|these|those|another|some|several|many|each|every|two|three|four|five"
+    r"|six|seven|eight|nine|ten|\w+'s"
+)
+_HAND = r"(?:hand|palm|fist|arm|forearm|fingers)"
+_OWN = r"\b(?:(?:the|an?|his|her|its|their|my|your|one|both|\w+'s) )?(?:(?:person|wearer|user)'s )?"
+_ADJECTIVE = r"(?:,? ?(?:gloved|bare|open|closed|free|empty|outstretched),? )?"
+_HANDS = _compiled(
+    (rf"{_OWN}left{_ADJECTIVE} ?(?:{_HAND} )?and (?:{_OWN})?right {_HAND}s?\b(?! \w+s\b)", "hand_b"),
+    (rf"{_OWN}right{_ADJECTIVE} ?(?:{_HAND} )?and (?:{_OWN})?left {_HAND}s?\b(?! \w+s\b)", "hand_b"),
+    (rf"{_OWN}left[ -]?{_ADJECTIVE}{_HAND}\b(?! side)", "hand_l"),
+    (rf"{_OWN}right[ -]?{_ADJECTIVE}{_HAND}\b(?! side)", "hand_r"),
+    (r"\b(?:both|two|each)(?: (?:of )?(?:the|his|her|their|its))?(?: two)? hands?\b", "hand_b"),
+    (rf"{_OWN}(?:two )?hands\b", "hand_b"),
+    (rf"{_OWN}(?:other|opposite) (?:hand|one)\b", "hand_o"),
+    (rf"{_OWN}same hand\b", "hand_s"),
+    (rf"{_OWN}(?:free |empty )?hand\b(?! side)", "hand_x"),
+)
+_ONLY_SIDE = re.compile(  # "the left moves down", "with the right"
+    r"(?<!to )(?<!on )(?<!at )(?<!from )(?<!of )(?<!into )(?<!in )(?<!toward )(?<!towards )"
+    r"\b(?:the|her|his|its|their) (left|right|other)(?: one)?"
+    rf"(?= (?:(?:then|also|still|\w+ly|is|does|one) )*(?:{VERB.pattern}))"
+)
+_WITH_SIDE = re.compile(
+    r"\b(with|using) (?:the|her|his|its|their) (left|right|other)(?: one)?(?=[,.; ]|$)(?! (?:side|edge))"
+)
+
+_ROW = {"upper": 0, "top": 0, "middle": 1, "mid": 1, "centre": 1, "center": 1, "central": 1, "lower": 2, "bottom": 2}
+_COLUMN = {"left": 0, "centre": 1, "center": 1, "middle": 1, "right": 2}
+_VIEW = r"(?:image|frame|view|screen|scene|picture|video|field of view)"
+_PART = r"(?:side|edge|part|half|third|area|region|corner|portion|position|section)"
+_OF_VIEW = rf"(?:[ -]{_PART})?(?: of (?:the|his|her|its|their) {_VIEW})"
+_PREPOSITION = (
+    r"(?P<how>(?:away )?from|starting (?:at|in|from)|toward|towards|in the direction of|to|into|onto|until"
+    r"|ending (?:at|in)|at|in|on|near|around|by)"
+)
+_ROWS, _COLUMNS = "|".join(_ROW), "|".join(_COLUMN)
+_PLACE = re.compile(
+    rf"\b{_PREPOSITION} (?:the |its |his |her )?(?:far |very )?(?:"
+    rf"(?P<row>{_ROWS})[ -](?P<column>{_COLUMNS})(?:{_OF_VIEW}|[ -]{_PART})?"
+    rf"|(?P<centre>centre|center|middle)(?:{_OF_VIEW})?"
+    rf"|(?P<only_row>{_ROWS}){_OF_VIEW}|(?P<only_column>left|right)(?:{_OF_VIEW}|[ -](?:hand )?{_PART}))"
+    r"(?! of\b)(?= |[,.;:!?)]|$)"
+)
+_HOW = {
+    **dict.fromkeys(("toward", "towards", "in the direction of"), "toward"),
+    **dict.fromkeys(("to", "into", "onto", "until", "ending at", "ending in"), "to"),
+    **dict.fromkeys(("from", "away from", "starting at", "starting in", "starting from"), "from"),
+}  # what else there is says where something is
+_PLAIN_WAYS = _compiled(
+    (r"\bfrom (?:the )?left to (?:the )?right\b|\bleft[ -]to[ -]right\b", "w_right"),
+    (r"\bfrom (?:the )?right to (?:the )?left\b|\bright[ -]to[ -]left\b", "w_left"),
+    (r"\bfrom (?:the )?top to (?:the )?bottom\b", "w_down"),
+    (r"\bfrom (?:the )?bottom (?:to (?:the )?top|up)\b", "w_up"),
+    (r"\b(?:on|at|in|from|by) (?:the|its|his|her) (?:left|right)\b", "there"),
+    (r"\bto (?:the|its|his|her) (?:left|right) of\b", "beside"),
+    (r"\bup and down\b|\bdown and up\b|\bback and forth\b|\bfrom side to side\b", "about"),
+    (rf"\b(?:left|right)[ -](?:hand )?{_PART}s?\b", "there"),
+    (r"\b(?:the )?(?:distance|gap|space) between hand_b (?:\w+ )?(?:increas|grow|widen|open)\w+", "hand_b move apart"),
+    (
+        r"\b(?:the )?(?:distance|gap|space) between hand_b (?:\w+ )?(?:decreas|shrink|narrow|clos|lessen)\w+",
+        "hand_b move closer",
+    ),
+    (r"\b(?:to|toward|towards) (?:the|its|his|her) (?=left\b|right\b)", ""),
+    (r"\b(?:to|toward|towards) the (?:very )?top\b", "w_up"),
+    (r"\b(?:to|toward|towards) the (?:very )?bottom\b", "w_down"),
+    (r"\b(?:up|upper)[ -](?:and[ -](?:to[ -]the[ -])?)?left(?:wards?)?\b(?! (?:it|them|the|a|an)\b)", "w_up w_left"),
+    (r"\b(?:up|upper)[ -](?:and[ -](?:to[ -]the[ -])?)?right(?:wards?)?\b", "w_up w_right"),
+    (
+        r"\b(?:down|lower)[ -](?:and[ -](?:to[ -]the[ -])?)?left(?:wards?)?\b(?! (?:it|them|the|a|an)\b)",
+        "w_down w_left",
+    ),
+    (r"\b(?:down|lower)[ -](?:and[ -](?:to[ -]the[ -])?)?right(?:wards?)?\b", "w_down w_right"),
+    (r"\bleft(?:wards?)?\b(?! (?:it|them|the|a|an)\b)", "w_left"),
+    (r"\bright(?:wards?)?\b", "w_right"),
+    (r"\bup(?:wards?)?\b|\bhigher\b", "w_up"),
+    (r"\bdown(?:wards?)?\b", "w_down"),
+)
+_JUST = re.compile(  # "right above it", unlike "moves right above it"
+    r"(\b\w+ |^)(?<!the )right"
+    r"(?= (?:away|next|above|below|before|after|behind|beside|on|there|now|at|by|in|over|under)\b)"
+)
+# Words that end the words of an article.
+_FUNCTION_WORDS = {
+    "in", "on", "at", "to", "into", "onto", "of", "off", "and", "or", "nor", "with", "while", "by", "for", "from",
+    "over", "under", "inside", "during", "using", "near", "then", "as", "but", "so", "that", "which", "who", "when",
+    "where", "before", "after", "once", "until", "is", "are", "was", "were", "be", "been", "being", "has", "have",
+    "had", "having", "it", "them", "he", "she", "they", "not", "never", "without", "both", "toward", "towards", "away",
+    "along", "across", "around", "through", "against", "between", "above", "below", "behind", "beside", "upon", "out",
+    "back", "up", "down", "there", "here", "still", "also", "again", "slightly", "a", "an", "the", "his", "her", "its",
+    "their", "can", "may", "will", "does", "do", "did", "together", "apart", "closer", "nearer", "first", "next",
+    "finally", "simultaneously", "meanwhile", "begins", "starts", "continues", "stops", "keeps", "appears", "seems",
+    "comes", "uses", "used", "just", "about", "than", "if", "because", "since", "via",
+}  # fmt: skip
+_NOUNS_OF_NOTHING = {  # that name no object
+    "hand", "hands", "palm", "fist", "arm", "forearm", "fingers", "finger", "wrist", "body", "person", "wearer", "user",
+    "operator", "actor", "man", "woman", "chef", "lady", "camera", "image", "frame", "view", "scene", "picture",
+    "screen", "video", "clip", "corner", "edge", "side", "sides", "position", "place", "middle", "center", "way",
+    "ways", "direction", "directions", "distance", "path", "arc", "line", "gap", "space", "course", "motion", "motions",
+    "movement", "movements", "moment", "time", "pause", "end", "start", "beginning", "meantime", "process", "action",
+    "turn", "reach", "grip", "hold", "grasp", "contact", "control", "height", "level", "bit", "little", "while", "rest",
+    "thing", "others", "one", "both", "each", "second", "first", "former", "latter", "opposite",
+}  # fmt: skip
+_MODIFIERS = {*SIDES, *ROWS, *COLUMNS, "other", "same", "top", "bottom", "two"}  # the same, if no noun follows
+_MODIFIER = rf"(?!(?:{'|'.join(sorted(_FUNCTION_WORDS))}|hands?|\w+ly)\b)[a-z'-]+ "
+_WHOLE_THING = re.compile(rf"\b(?:{_DETERMINERS}|both|all) (?:{_MODIFIER}){{0,4}}?thing\b")
+_TOKEN = re.compile(r"\b(?:hand_[lrbosx]|w_(?:left|right|up|down)|(?:from|toward|to|at)_\d\d)\b")
+_HAND_WORDS = {"l": "the left hand", "r": "the right hand", "b": "both hands", "o": "the other hand",
+               "s": "the same hand", "x": "the hand"}  # fmt: skip
+_ANY_THING = re.compile(r"\b(?:the |an? |this |that |these |those )?(?:object|item|thing)s?\b")
+
+
+def plain(text: str, nouns: Sequence[str]) -> str:
+    """Return a caption with tokens for what can be checked.
+
+    Args:
+        text: in lower case.
+        nouns: names of objects, longest first.
+    """
+    text = _with_hands(_with_things(text, nouns))
+    text = re.sub(r"n't\b|\bcannot\b", " not", text)
+    text = _PLACE.sub(_place_token, text)
+    text = _ONLY_SIDE.sub(lambda match: f"hand_{match[1][0]}", text)
+    text = _JUST.sub(lambda match: match[0] if VERB.fullmatch(match[1].strip()) else f"{match[1]}just", text)
+    for pattern, token in _PLAIN_WAYS:
+        text = pattern.sub(token, text)
+    return re.sub(r" +", " ", text).strip()
+
+
+def in_words(text: str, noun: str) -> str:
+    """Return a plain wording without tokens, as a person would put it; `noun` is what the thing is called."""
+    text = text.replace("the thing", f"the {noun}")
+    return _TOKEN.sub(_words_of_token, text)
+
+
+def _words_of_token(match: re.Match[str]) -> str:
+    head, tail = match[0].split("_")
+    if head == "hand":
+        return _HAND_WORDS[tail]
+    if head == "w":
+        return tail
+    row, column = ([*names, ""][min(int(digit), 3)] for names, digit in zip((ROWS, COLUMNS), tail, strict=True))
+    return f"{head} the {'centre' if tail == '11' else f'{row} {column}'.strip()}"
+
+
+def strange_nouns(text: str, nouns: Sequence[str], allowed: Collection[str] = ()) -> list[str]:
+    """Return what a caption names with an article, a possessive or a number, and nobody saw.
+
+    Args:
+        text: in lower case.
+        nouns: names of objects that were seen, longest first.
+        allowed: words that may be named besides.
+    """
+    return sorted(
+        {phrase for phrase in _phrases(_with_hands(_with_things(text, nouns))) if _is_strange(phrase, allowed)}
+    )
+
+
+def _phrases(text: str) -> Iterator[str]:
+    """Yield the words that belong to each article: adjectives, then a noun."""
+    for match in re.finditer(rf"\b(?:{_DETERMINERS}) (?=([a-z' -]+))", text):
+        words: list[str] = []
+        for word in match[1].split():
+            if word in _FUNCTION_WORDS or "_" in word or word.endswith("ly"):
+                break
+            if words and (VERB.fullmatch(word) or word.endswith("ing")):
+                break
+            words.append(word)
+            if word in _NOUNS_OF_NOTHING:
+                break
+        if words and not (len(words) == 1 and VERB.fullmatch(words[0])):
+            yield " ".join(words)
+
+
+def _is_strange(phrase: str, allowed: Collection[str]) -> bool:
+    noun = phrase.split()[-1]
+    return noun not in _NOUNS_OF_NOTHING | _MODIFIERS and not {noun, noun.removesuffix("s")} & {*allowed}
+
+
+def _with_things(text: str, nouns: Sequence[str]) -> str:
+    """Return `text` with "the thing" for what `nouns` name, with or without adjectives, one or more."""
+    text = re.sub(r"[’`]", "'", text)
+    for noun in nouns:
+        text = re.sub(rf"\b{_one_or_more(noun)}\b", "thing", text)
+    for noun in nouns:  # "the door" of a left cabinet door, but not "the right door"
+        head = noun.split()[-1]
+        if head != noun:
+            others = {"left", "right", "top", "bottom", "upper", "lower", "other"} - {*noun.split()}
+            before = "".join(rf"(?<!\b{word} )" for word in sorted(others))
+            text = re.sub(rf"{before}\b{_one_or_more(head)}\b", "thing", text)
+    text = _ANY_THING.sub("thing", text)
+    text = _WHOLE_THING.sub("the thing", text)
+    return re.sub(r"(?<!the )\bthing\b", "the thing", text)
+
+
+def _one_or_more(noun: str) -> str:
+    """Return a pattern of a noun and its plural."""
+    escaped = re.escape(noun)
+    if re.search(r"(?:[^f]fe?)$", noun):
+        stem = re.escape(re.sub(r"fe?$", "", noun))
+        return rf"(?:{escaped}s?|{stem}ves)"
+    if re.search(r"[^aeiou]y$", noun):
+        return rf"(?:{escaped}|{escaped[:-1]}ies)"
+    return rf"{escaped}(?:e?s)?"
+
+
+def _with_hands(text: str) -> str:
+    for pattern, token in _HANDS:
+        text = pattern.sub(token, text)
+    text = re.sub(r"\bhand_l and hand_r\b(?! \w+s\b)|\bhand_r and hand_l\b(?! \w+s\b)", "hand_b", text)
+    return _WITH_SIDE.sub(lambda match: f"{match[1]} hand_{match[2][0]}", text)
+
+
+def _place_token(match: re.Match[str]) -> str:
+    how = _HOW.get(match["how"], "at")
+    if match["centre"]:
+        return f"{how}_11"
+    row, column = match["row"] or match["only_row"], match["column"] or match["only_column"]
+    return f"{how}_{9 if row is None else _ROW[row]}{9 if column is None else _COLUMN[column]}"
