@@ -2,7 +2,8 @@
 
 Rendering is compared with FrankaKitchen-v1 as shipped, training on cached embeddings with
 encoding every batch anew, evaluation on all workers with one, pre-training with the plain
-reading of EgoVideo's figure, and a large corpus with a small one. Works in a temporary folder.
+reading of EgoVideo's figure, captioning in two processes with one, and a large corpus with a
+small one. Works in a temporary folder.
 
 Examples:
     python -m egorobot.bench
@@ -34,7 +35,7 @@ if TYPE_CHECKING:  # torch is imported by what needs it: workers import this mod
     from egorobot.policies.trainer import Trainer
 
 RENDER_SIZE = 224  # pixels
-PARTS = ("rendering", "training", "evaluation", "memory", "embedding", "pretraining", "growth")
+PARTS = ("rendering", "training", "evaluation", "memory", "embedding", "pretraining", "growth", "captions")
 FEW_STEPS = 1000  # gradient steps where only memory matters, or how fast a policy acts
 
 
@@ -168,6 +169,11 @@ def bench(config: DictConfig) -> list[Figure]:
                 add(*speed.compare_pretraining(config.num_clips, config.seconds, folder))
             if "growth" in config.parts:
                 add(speed.measure_growth(config.num_clips, config.times, folder))
+        if "captions" in config.parts:
+            from egorobot.pretrain.hod import speed as hod_speed
+
+            add(hod_speed.compare_workers(config.times * config.num_captions, config.backend, folder))
+            add(hod_speed.measure_growth(config.num_captions, config.times, config.backend, folder / "growth"))
     return figures
 
 

@@ -118,9 +118,10 @@ def run_here(seeing: Seeing, telling: Telling, parts: Sequence[int], num_workers
     """
     if not parts:
         return
-    with closing(telling.make_rephraser()) as rephraser, _executor(min(num_workers, len(parts))) as pool:
+    num_workers = min(num_workers, len(parts))
+    with closing(telling.make_rephraser()) as rephraser, _executor(seeing, num_workers) as pool:
         try:
-            for drafted in _in_order(pool, seeing, parts, ahead=num_workers):
+            for drafted in _in_order(pool, seeing if num_workers == 1 else _see, parts, ahead=num_workers):
                 yield telling(drafted, rephraser)
         except BrokenProcessPool as error:
             raise UserError(
@@ -130,17 +131,33 @@ def run_here(seeing: Seeing, telling: Telling, parts: Sequence[int], num_workers
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _executor(num_workers: int) -> Executor:
+_seeing: Seeing | None = None  # of this worker process: detectors can be large, and are sent once
+
+
+def _start(seeing: Seeing) -> None:
+    global _seeing
+    exit_with_parent()
+    _seeing = seeing
+
+
+def _see(part: int) -> DraftedPart:
+    assert _seeing is not None
+    return _seeing(part)
+
+
+def _executor(seeing: Seeing, num_workers: int) -> Executor:
     if num_workers == 1:
         return ThreadPoolExecutor(1)
-    return ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"), initializer=exit_with_parent)
+    return ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"), initializer=_start, initargs=(seeing,))
 
 
-def _in_order(pool: Executor, seeing: Seeing, parts: Sequence[int], ahead: int) -> Iterator[DraftedPart]:
+def _in_order(
+    pool: Executor, see: Callable[[int], DraftedPart], parts: Sequence[int], ahead: int
+) -> Iterator[DraftedPart]:
     """Yield drafted parts, of which at most `ahead` more are under way: memory does not grow with their number."""
     waiting: list[Future[DraftedPart]] = []
     for part in parts:
-        waiting.append(pool.submit(seeing, part))
+        waiting.append(pool.submit(see, part))
         if len(waiting) > ahead:
             yield waiting.pop(0).result()
     for future in waiting:

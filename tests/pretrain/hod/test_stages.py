@@ -13,20 +13,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from egorobot.cli import load_config
 from egorobot.errors import UserError
 from egorobot.pretrain.corpora.clip_table import open_clip_table
 from egorobot.pretrain.corpora.frames import SteadyFrames
 from egorobot.pretrain.corpora.simulated_hands import SimulatedHands
+from egorobot.pretrain.corpora.sources import make_corpus
 from egorobot.pretrain.corpora.video import VideoCorpus
 from egorobot.pretrain.corpora.video_files import VideoFolder
 from egorobot.pretrain.hands.staging import ClipOptions
 from egorobot.pretrain.hod.captioning import Drafter
-from egorobot.pretrain.hod.job import RECORDS_FOLDER, Backend, HodJob
+from egorobot.pretrain.hod.job import CAPTIONS_FILE, RECORDS_FOLDER, Backend, HodJob
 from egorobot.pretrain.hod.ray_stages import run_on_ray
 from egorobot.pretrain.hod.records import read_records
 from egorobot.pretrain.hod.rephrasing import TemplateRephraser
 from egorobot.pretrain.hod.simulator_truth import SimulatorTruth
 from egorobot.pretrain.hod.stages import Seeing, Telling, run_here
+from egorobot.pretrain.model.config import get_size
 from egorobot.videos import write_video
 
 NUM_CLIPS, PART = 48, 5
@@ -35,11 +38,11 @@ NUM_CLIPS, PART = 48, 5
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    make_corpus(folder).render(num_workers=1)
+    simulated(folder).render(num_workers=1)
     return folder
 
 
-def make_corpus(data_dir: Path) -> SimulatedHands:
+def simulated(data_dir: Path) -> SimulatedHands:
     return SimulatedHands(ClipOptions(image_size=16), 0, NUM_CLIPS, data_dir / "clips", fast_ratio=4)
 
 
@@ -51,7 +54,7 @@ def records(out: Path) -> list[dict[str, Any]]:
 def run(data_dir: Path, tmp_path: Path) -> Callable[[str, Backend], list[dict[str, Any]]]:
     def run(name: str, backend: Backend) -> list[dict[str, Any]]:
         out = tmp_path / name
-        seeing = Seeing(make_corpus(data_dir), Drafter(SimulatorTruth(), 0.5), PART)
+        seeing = Seeing(simulated(data_dir), Drafter(SimulatorTruth(), 0.5), PART)
         HodJob(seeing, Telling(TemplateRephraser, out / RECORDS_FOLDER), out, 0.0, 0).run({}, backend)
         return records(out)
 
@@ -64,6 +67,18 @@ def test_processes_and_ray_write_the_same_records(run: Callable[[str, Backend], 
     assert len(alone) == NUM_CLIPS and len({record["clip_id"] for record in alone}) == NUM_CLIPS
     assert run("processes", partial(run_here, num_workers=2)) == alone
     assert run("ray", partial(run_on_ray, num_workers=2, num_rephrasers=1)) == alone
+
+
+def test_training_sees_the_captions_of_simulated_clips(
+    run: Callable[[str, Backend], list[dict[str, Any]]], data_dir: Path, tmp_path: Path
+) -> None:
+    found = run("out", partial(run_here, num_workers=1))
+    captions = f"corpus.captions={tmp_path / 'out' / CAPTIONS_FILE}"
+    node = load_config("pretrain", ["corpus.image_size=16", f"corpus.num_clips={NUM_CLIPS}", captions]).corpus
+    corpus = make_corpus(node, get_size("nano"), 0, data_dir)
+    assert len(corpus) == NUM_CLIPS
+    for number, record in enumerate(found):
+        assert corpus[number].hod == [record["caption"]] and corpus[number].narrations == [record["narration"]]
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
@@ -100,7 +115,7 @@ def test_a_killed_job_goes_on(data_dir: Path, tmp_path: Path, parts: int) -> Non
     subprocess.run(command, check=True, capture_output=True)
     assert {file: file.stat().st_mtime_ns for file in before} == before  # nothing is done twice
     found = [record["clip_id"] for record in records(out)]
-    corpus = make_corpus(data_dir)
+    corpus = simulated(data_dir)
     assert len(found) == NUM_CLIPS and [name.split("/")[1:] for name in found] == [
         corpus.clip_id(number).split("/")[1:] for number in range(NUM_CLIPS)
     ]
