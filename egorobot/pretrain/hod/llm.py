@@ -31,7 +31,6 @@ class Endpoint:
         max_retries: of a request that failed for a reason that may pass: no connection,
             time-out, 408, 409, 429 or 5xx; with growing, jittered waits between them.
         max_tokens: of an answer.
-        temperature: of sampling, 0 or more.
     """
 
     base_url: str
@@ -41,7 +40,6 @@ class Endpoint:
     timeout: float
     max_retries: int
     max_tokens: int
-    temperature: float
 
 
 class ChatModel:
@@ -80,18 +78,19 @@ class ChatModel:
                 if not models:
                     raise UserError(f"{self.endpoint.base_url} lists no model: name one with llm.model=")
                 self.name = models[0]
-            await self.ask(request, 0)
+            await self.ask(request)
         except NoAnswer as error:
             raise self._gone(str(error)) from error
         except (self._openai.OpenAIError, ValueError) as error:
             raise self._refused(error) or self._gone(_one_line(error)) from error
 
-    async def ask(self, request: Request, seed: int) -> str:
+    async def ask(self, request: Request, seed: int = 0, temperature: float = 0.0) -> str:
         """Return what the model answers to `request`.
 
         Args:
             request: the conversation, and the schema that servers hold the answer to if they can.
             seed: of its sampling, where the server takes one.
+            temperature: of its sampling; 0 is the likeliest answer.
 
         Raises:
             NoAnswer: there is none, whatever was tried.
@@ -100,7 +99,7 @@ class ChatModel:
         """
         async with self._slots:
             try:
-                answer = await self._send(request, seed)
+                answer = await self._send(request, seed, temperature)
             except (self._openai.OpenAIError, ValueError) as error:  # ValueError: an answer that is cut off
                 if (refused := self._refused(error)) is not None:
                     raise refused from error
@@ -115,13 +114,13 @@ class ChatModel:
         """Close the connections."""
         await self._client.close()
 
-    async def _send(self, request: Request, seed: int) -> str:
+    async def _send(self, request: Request, seed: int, temperature: float) -> str:
         options: dict[str, Any] = {
             "model": self.name,
             "messages": list(request.messages),
             "seed": seed,
             "max_tokens": self.endpoint.max_tokens,
-            "temperature": self.endpoint.temperature,
+            "temperature": temperature,
         }
         if self._constrained:
             try:

@@ -129,10 +129,10 @@ def make_rephraser(options: Options) -> Rephraser:
     name, llm = options["rephraser"], dict(options["llm"])
     if name == TEMPLATE:
         return TemplateRephraser()
-    gguf, max_attempts, prompt = llm.pop("gguf"), llm.pop("max_attempts"), llm.pop("prompt")
-    prompt = prompt or (SHORT if name == "local" else FULL)
+    gguf, max_attempts, temperature = (llm.pop(key) for key in ("gguf", "max_attempts", "temperature"))
+    prompt = llm.pop("prompt") or (SHORT if name == "local" else FULL)
     server = None
     if name == "local":
         server = LocalServer(None if gguf is None else Path(gguf), llm["in_flight"])
         llm |= {"base_url": server.base_url, "model": server.model}
-    return ModelRephraser(name, ChatModel(Endpoint(**llm)), prompt, max_attempts, options["seed"], server)
+    return ModelRephraser(name, ChatModel(Endpoint(**llm)), prompt, max_attempts, temperature, options["seed"], server)

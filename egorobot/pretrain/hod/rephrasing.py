@@ -100,7 +100,9 @@ class ModelRephraser:
         model: the model; closed with this.
         prompt: how it is asked, `prompts.FULL` or `prompts.SHORT`.
         max_attempts: captions of a clip that are asked for before the template's is taken.
-        seed: of the model's sampling.
+        temperature: of its sampling when a caption is asked for again; the first one is the
+            likeliest that it has.
+        seed: of its sampling.
         server: of the model, where it lives in this process; kept alive as long as this.
     """
 
@@ -110,6 +112,7 @@ class ModelRephraser:
         model: ChatModel,
         prompt: str,
         max_attempts: int,
+        temperature: float,
         seed: int,
         server: LocalServer | None = None,
     ) -> None:
@@ -118,6 +121,7 @@ class ModelRephraser:
         self.prompt = prompt
         self.version = f"{prompt}-{VERSION}"
         self.max_attempts = max_attempts
+        self.temperature = temperature
         self.seed = seed
         self.server = server
         self._runner = asyncio.Runner()  # one loop for all, since connections belong to theirs
@@ -160,8 +164,9 @@ class ModelRephraser:
     async def _attempt(self, draft: Draft, before: Sequence[Attempt]) -> Attempt:
         rejected = [(attempt.caption, attempt.faults) for attempt in before if attempt.caption]
         seed = int(digest(str(self.seed), draft.clip.clip_id, str(len(before))), 16) % 2**31
+        temperature = self.temperature if before else 0.0
         try:
-            answer = await self.model.ask(make_request(draft, self.prompt, rejected), seed)
+            answer = await self.model.ask(make_request(draft, self.prompt, rejected), seed, temperature)
         except NoAnswer as error:
             return Attempt("", [Fault(NO_ANSWER, str(error))])
         text = read_answer(answer)

@@ -69,6 +69,9 @@ class Seeing:
             return self.drafter.draft(read_clip(self.corpus, number))
         except BadClip as error:
             return Unreadable(self.corpus.clip_id(number), str(error))
+        except (RuntimeError, ValueError, MemoryError) as error:  # of libraries that a clip is too much for
+            reason = " ".join(f"{self.drafter.detector.name} failed on it ({type(error).__name__}: {error})".split())
+            return Unreadable(self.corpus.clip_id(number), reason)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ _PLAIN_WAYS = _compiled(
     (r"\bfrom (?:the )?bottom (?:to (?:the )?top|up)\b", "w_up"),
     (r"\b(?:on|at|in|from|by) (?:the|its|his|her) (?:left|right)\b", "there"),
     (r"\bto (?:the|its|his|her) (?:left|right) of\b", "beside"),
-    (r"\bup and down\b|\bdown and up\b|\bback and forth\b|\bfrom side to side\b", "about"),
+    (r"\bback and forth\b|\bfrom side to side\b", "about"),
     (rf"\b(?:left|right)[ -](?:hand )?{_PART}s?\b", "there"),
     (r"\b(?:the )?(?:distance|gap|space) between hand_b (?:\w+ )?(?:increas|grow|widen|open)\w+", "hand_b move apart"),
     (

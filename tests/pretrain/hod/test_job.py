@@ -119,6 +119,19 @@ def test_a_clip_that_a_killed_run_did_not_note_is_quarantined_all_the_same(make_
     assert sorted((job.out / QUARANTINE_FILE).read_text().splitlines()) == sorted(noted.splitlines())
 
 
+def test_a_clip_that_a_detector_cannot_bear_is_quarantined(make_job: Callable[..., HodJob]) -> None:
+    class Fragile(BrightSquare):
+        def detect(self, clip: HodClip) -> list[FrameDetections]:
+            if clip.annotated.start == 0.2:
+                raise RuntimeError("no tensor\nof that size")
+            return super().detect(clip)
+
+    job = make_job(detector=Fragile())
+    assert verdicts(job.run({}, HERE)) == {FAITHFUL: 4, UNREADABLE: 3}
+    noted = (job.out / QUARANTINE_FILE).read_text()
+    assert "bright_square failed on it (RuntimeError: no tensor of that size)" in noted
+
+
 def test_two_processes_do_not_write_into_one_folder(make_job: Callable[..., HodJob]) -> None:
     job = make_job()
 

@@ -55,13 +55,13 @@ def server() -> LocalServer:
 
 
 def endpoint(url: str, model: str | None = "m", retries: int = 4, timeout: float = TIMEOUT) -> Endpoint:
-    return Endpoint(url, model, KEY_VARIABLE, 4, timeout, retries, 100, 0.0)
+    return Endpoint(url, model, KEY_VARIABLE, 4, timeout, retries, 100)
 
 
 def captions(
     drafts: list[Draft], where: Endpoint, prompt: str = SHORT, attempts: int = 3
 ) -> tuple[ModelRephraser, list[Captioned]]:
-    with closing(ModelRephraser("llm", ChatModel(where), prompt, attempts, 0)) as rephraser:
+    with closing(ModelRephraser("llm", ChatModel(where), prompt, attempts, 0.4, 0)) as rephraser:
         return rephraser, rephraser.caption(drafts)
 
 
@@ -161,7 +161,7 @@ def test_answers_too_late_are_not_waited_for(drafts: list[Draft], proxy: Any) ->
     start = time.monotonic()
     model = ChatModel(endpoint(url, retries=0, timeout=0.2))
     with pytest.raises(Exception, match="APITimeoutError"):
-        asyncio.run(model.ask(make_request(drafts[0]), 0))
+        asyncio.run(model.ask(make_request(drafts[0])))
     assert time.monotonic() - start < 3
 
 
@@ -262,7 +262,7 @@ def test_some_silence_is_borne(drafts: list[Draft], proxy: Any) -> None:
 @pytest.mark.parametrize("prompt", [FULL, SHORT])
 def test_every_prompt_gets_an_answer(drafts: list[Draft], server: LocalServer, prompt: str) -> None:
     model = ChatModel(endpoint(server.base_url))
-    assert read_answer(asyncio.run(model.ask(make_request(drafts[0], prompt), 0)))
+    assert read_answer(asyncio.run(model.ask(make_request(drafts[0], prompt))))
 
 
 def test_a_model_that_is_missing_or_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,6 +181,7 @@ TRUE = [
     ("pot", "Each hand lifts the pot."),
     ("pot", "The right hand lowers the pot after lifting it."),
     ("pot", "The left hand lets go of the pot and withdraws while the right hand still lowers it."),
+    ("pot", "Both hands move the pot up and down."),
 ]  # fmt: skip
 
 FALSE = [
@@ -288,6 +289,8 @@ FALSE = [
     ("pot", "Both hands lower the pot and then raise it.", "order"),
     ("pot", "The right hand lifts the pot after lowering it.", "order"),
     ("pot", "The left hand withdraws before releasing the pot.", "order"),
+    ("fetch", "The right hand takes the cup and moves it up and down.", "direction"),
+    ("pot", "Both hands move the pot down and up.", "order"),
 ]  # fmt: skip
 
 
