@@ -1,7 +1,10 @@
-"""Worker processes: how many, and that they end with the process that started them."""
+"""Processes: how many, that workers end with the one that started them, and what they print."""
 
 import os
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import parent_process
 
 
@@ -27,3 +30,30 @@ def exit_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Drop what native libraries print on standard error, here and in processes started meanwhile.
+
+    Some log every model that they load, through the middle of progress bars. What Python
+    itself prints is still seen.
+    """
+    before, saved, nowhere = sys.stderr, os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    before.flush()
+    try:
+        is_real = before.fileno() == 2
+    except (OSError, ValueError):  # something else stands in its place
+        is_real = False
+    if is_real:
+        sys.stderr = os.fdopen(os.dup(saved), "w", buffering=1, encoding=before.encoding, errors="backslashreplace")
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        if is_real:
+            sys.stderr.close()
+            sys.stderr = before
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

@@ -25,7 +25,7 @@ from egorobot.pretrain.hod.packages import need
 from egorobot.pretrain.hod.preview import PAGE_FILE, PREVIEW_FOLDER
 from egorobot.pretrain.hod.ray_stages import run_on_ray
 from egorobot.pretrain.hod.stages import Seeing, Telling, run_here
-from egorobot.processes import default_num_workers
+from egorobot.processes import default_num_workers, quiet_libraries
 
 # What does not decide what is written.
 HOW = ("data_dir", "out", "max_bad_share", "backend", "num_workers", "num_rephrasers", "previews")
@@ -48,7 +48,8 @@ def main(config: DictConfig) -> None:
         max_bad_share=options["max_bad_share"],
         num_previews=options["previews"],
     )
-    report = job.run(decisive(options), make_backend(options))
+    with quiet_libraries():
+        report = job.run(decisive(options), make_backend(options))
     print("\n".join(report.lines()))
     print(out / CAPTIONS_FILE)
     if options["previews"]:
