@@ -30,6 +30,8 @@ from egorobot.errors import UserError
 
 # Shown even when nothing is wrong: what results depend on, or people ask about.
 SHOWN = ("mujoco", "gymnasium", "gymnasium-robotics", "mink", "robomimic", "torch", "torchvision", "timm")
+# Extras of the package, and what they are called in the report.
+EXTRAS = {"hod": "captions", "llm": "captions, LLM", "hf": "captions, objects", "ray": "captions, cluster"}
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "swiftshader", "software")
 MEASURED_SECONDS = 1.0
 LITTLE_DISK = 2e9  # bytes: less than a hundred demonstrations at 224 px and a few runs need
@@ -76,6 +78,8 @@ def examine(image_size: int = 224, render: str = "fast") -> list[Finding]:
         *rendering,
         examine_ffmpeg(),
         examine_torch(),
+        *examine_extras(),
+        examine_language_model(),
         *examine_machine(),
     ]
 
@@ -93,6 +97,29 @@ def examine_packages() -> list[Finding]:
             if finding.missing or requirement.name in SHOWN:
                 findings.append(finding)
     return sorted(findings, key=lambda f: SHOWN.index(f.subject) if f.subject in SHOWN else -1)
+
+
+def examine_extras() -> list[Finding]:
+    """Tell which packages of what `EXTRAS` are for are installed; none is needed for the rest."""
+    findings = []
+    for extra, purpose in EXTRAS.items():
+        requirements = [Requirement(text) for text in importlib.metadata.requires("egorobot") or ()]
+        wanted = [r for r in requirements if r.marker is not None and r.marker.evaluate({"extra": extra})]
+        found = [examine_package(requirement) for requirement in wanted]
+        fact = ", ".join(f"{finding.subject} {finding.fact}" for finding in found)
+        mend = f"pip install 'egorobot[{extra}]'" if any(finding.missing for finding in found) else ""
+        findings.append(Finding(purpose, fact, mend, needed=False))
+    return findings
+
+
+def examine_language_model() -> Finding:
+    """Tell whether there is a language model for captions without an endpoint."""
+    from egorobot.pretrain.hod.local_llm import find_gguf
+
+    try:
+        return Finding("language model", str(find_gguf(None)))
+    except UserError:
+        return Finding("language model", "none here", "make models, for rephraser=local", needed=False)
 
 
 def examine_package(requirement: Requirement) -> Finding:

@@ -4,11 +4,19 @@ import importlib.metadata
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from egorobot.doctor import Finding, examine, examine_package, format_report
+from egorobot.doctor import (
+    Finding,
+    examine,
+    examine_extras,
+    examine_language_model,
+    examine_package,
+    format_report,
+)
 from egorobot.errors import UserError
 
 
@@ -51,3 +59,20 @@ def test_a_remark_is_not_a_failure() -> None:
     report = format_report([Finding("OpenGL", "egl, llvmpipe", mend="get a GPU", needed=False)])
     assert "-> get a GPU" in report
     assert report.endswith("everything that is needed works")
+
+
+def test_what_only_captions_need_is_told_and_not_missed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    installed = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "pyarrow":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    assert {finding.subject: finding.mend for finding in examine_extras()}["captions"] == ""
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    findings = {finding.subject: finding for finding in (*examine_extras(), examine_language_model())}
+    assert findings["captions"].mend == "pip install 'egorobot[hod]'"
+    assert findings["captions, LLM"].mend == "" and findings["language model"].mend.startswith("make models")
+    assert not any(finding.missing for finding in findings.values())
