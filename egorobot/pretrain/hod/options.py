@@ -20,7 +20,6 @@ from egorobot.pretrain.hod.prompts import FULL, SHORT
 from egorobot.pretrain.hod.rephrasing import ModelRephraser, Rephraser, TemplateRephraser
 from egorobot.pretrain.hod.sentences import TEMPLATE
 from egorobot.pretrain.hod.simulator_truth import SimulatorTruth
-from egorobot.pretrain.hod.zero_shot import ZeroShotObjects
 from egorobot.pretrain.samples import Corpus
 
 DETECTORS = ("mediapipe", "simulator", "precomputed")
@@ -104,7 +103,9 @@ def make_detector(options: Options) -> Detector:
     detector = _make_hands(options)
     if options["objects"] == MovingRegion.name:
         return MovingRegion(detector)
-    if options["objects"] == ZeroShotObjects.name:
+    if options["objects"] == "hf":
+        from egorobot.pretrain.hod.zero_shot import ZeroShotObjects  # torch, which other detectors do without
+
         return ZeroShotObjects(hands=detector, **options["hf"])
     return detector
 
