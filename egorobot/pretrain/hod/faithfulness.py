@@ -2,7 +2,7 @@
 
 A caption is read claim by claim. A claim must be an event of its hand, and claims must follow
 each other as their events do. Nouns must be in the narration or the detections. What is not
-understood claims nothing; a caption that claims nothing of what happened is no good either.
+understood claims nothing; a sentence that claims nothing of what happened is no good either.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from egorobot.pretrain.hod.claims import ANY, Claim, read_claims
+from egorobot.pretrain.hod.claims import ANY, Claim, empty_sentences, read_claims
 from egorobot.pretrain.hod.clauses import STAY, Place
 from egorobot.pretrain.hod.events import BOTH, Event, place_words
 from egorobot.pretrain.hod.turns import cosine
@@ -58,6 +58,11 @@ def find_faults(text: str, events: Sequence[Event], nouns: Iterable[str], allowe
     ]
     if events and not claims:
         faults.append(Fault("vague", "nothing is said of which hand did what, and which way"))
+    elif events:
+        faults += [
+            Fault("vague", f"'{in_words(sentence, names[0] if names else 'object')}' says nothing of what a hand did")
+            for sentence in empty_sentences(lowered, known)
+        ]
     faults += [fault for claim in claims if (fault := _judge(claim, events)) is not None]
     if not faults and (reason := _disorder(claims, events)):
         faults.append(Fault("order", reason))

@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -76,14 +76,14 @@ def proxy() -> Iterator[Callable[..., str]]:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 made = answer({**json.loads(body), "authorization": self.headers["Authorization"]})
                 status, content = made or _forward(upstream + self.path.removeprefix("/v1"), body)
-                length = len(content)
                 if status == 206:  # cut off on its way, as by a connection that breaks
-                    status, content = 200, content[: length // 2]
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                    status, content = 200, content[: len(content) // 2]
+                with suppress(BrokenPipeError):  # whoever asked has gone
+                    self.send_response(status)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content)
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""

@@ -290,6 +290,8 @@ FALSE = [
     ("pot", "The right hand lifts the pot after lowering it.", "order"),
     ("pot", "The left hand withdraws before releasing the pot.", "order"),
     ("fetch", "The right hand takes the cup and moves it up and down.", "direction"),
+    ("fetch", "The right hand takes the cup. This is wrong.", "vague"),
+    ("fetch", "C is in a kitchen. The right hand takes the cup.", "vague"),
     ("pot", "Both hands move the pot down and up.", "order"),
 ]  # fmt: skip
 
