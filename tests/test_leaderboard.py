@@ -2,7 +2,10 @@
 
 import csv
 import json
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ from egorobot.errors import UserError
 from egorobot.files import write_json
 from egorobot.leaderboard import build_leaderboard, make_rows, read_results
 from egorobot.statistics import wilson_interval
+
+CONTROL = {"name": "random_vit", "fingerprint": "eeee", "dim": 192}
 
 
 def make_result(successes: int = 41, episodes: int = 50, **changes: Any) -> dict[str, Any]:
@@ -60,8 +65,8 @@ def built(root: Path, out: Path) -> dict[str, str]:
 
 def test_one_run_gives_one_row(tmp_path: Path) -> None:
     files = built(write_results(tmp_path / "runs", make_result()), tmp_path / "out")
-    assert sorted(files) == ["leaderboard.csv", "leaderboard.json", "leaderboard.md"]
-    assert "| egovideo_nano | bc_mlp | 100 | 82 % [69, 90] 41/50, 1 seed | 82 % (1 task) |\n" in files["leaderboard.md"]
+    assert sorted(files) == ["leaderboard.csv", "leaderboard.html", "leaderboard.json", "leaderboard.md"]
+    assert "| egovideo_nano | bc_mlp | 100 | 82 % [69, 90] 41/50, 1 seed | 82 % (1 task) | [" in files["leaderboard.md"]
     assert "eval_max |" not in files["leaderboard.md"]
 
 
@@ -83,10 +88,10 @@ def test_mean_over_tasks_says_how_many(tmp_path: Path) -> None:
         make_result(40, encoder={"name": "blank", "fingerprint": "b", "dim": 1}),
     )
     lines = built(root, tmp_path / "out")["leaderboard.md"].splitlines()
-    assert "| encoder | policy | demonstrations | knob | microwave | mean |" in lines
+    assert "| encoder | policy | demonstrations | knob | microwave | mean | 95 % interval | IQM |" in lines
     table = [line for line in lines if line.startswith(("| ego", "| blank"))]
-    assert table[0].startswith("| blank") and table[0].endswith("|  | 80 % [67, 89] 40/50, 1 seed | 80 % (1 task) |")
-    assert table[1].endswith("| 75 % (2 tasks) |")
+    assert table[0].startswith("| blank") and "|  | 80 % [67, 89] 40/50, 1 seed | 80 % (1 task) |" in table[0]
+    assert "| 75 % (2 tasks) |" in table[1]
 
 
 def test_rows_are_told_apart(tmp_path: Path) -> None:
@@ -110,14 +115,15 @@ def test_rows_are_told_apart(tmp_path: Path) -> None:
 def test_maximum_stands_in_its_own_column(tmp_path: Path) -> None:
     root = write_results(tmp_path / "runs", make_result(25, best=45), make_result(25, policy="bc_gmm"))
     markdown = built(root, tmp_path / "out")["leaderboard.md"]
-    assert "| mean | eval_max |" in markdown
-    assert "| 50 % (1 task) | 90 % |" in markdown
-    assert "| 50 % (1 task) |  |" in markdown
+    assert "| IQM | eval_max |" in markdown
+    lines = [line.split(" | ") for line in markdown.splitlines() if "| 50 % (1 task) |" in line]
+    assert {line[1]: line[-1] for line in lines} == {"bc_mlp": "90 % |", "bc_gmm": " |"}
 
 
 def test_places_and_times_do_not_matter(tmp_path: Path) -> None:
     """Copies, other folder names and other wall times build the same files, byte for byte."""
     results = [make_result(41, seed=0), make_result(30, seed=1), make_result(12, task="door")]
+    results += [make_result(20, seed=0, encoder=CONTROL), make_result(10, seed=1, num_demos=25)]
     here = write_results(tmp_path / "here", *results)
     there = write_results(tmp_path / "there", *reversed(results))
     shutil.copytree(there, there / "a copy")
@@ -171,3 +177,83 @@ def test_nothing_found(tmp_path: Path) -> None:
         build_leaderboard(tmp_path, tmp_path / "out")
     with pytest.raises(UserError, match="no folder"):
         build_leaderboard(tmp_path / "absent", tmp_path / "out")
+
+
+def test_csv_and_json_hold_mean_and_interquartile_mean_with_intervals(tmp_path: Path) -> None:
+    """Of four runs the best and the worst are left out: (0.4 + 0.6) / 2."""
+    results = [make_result(good, seed=k) for k, good in enumerate((0, 20, 30, 50))]
+    files = built(write_results(tmp_path / "runs", *results), tmp_path / "out")
+    (line,) = csv.DictReader(files["leaderboard.csv"].splitlines())
+    (row,) = json.loads(files["leaderboard.json"])["rows"]
+    assert (line["mean"], line["iqm"]) == ("0.5", "0.5")
+    for low, high, ends in (("mean_low", "mean_high", "mean_ci95"), ("iqm_low", "iqm_high", "iqm_ci95")):
+        assert [float(line[low]), float(line[high])] == pytest.approx(row[ends], abs=1e-4)
+        assert 0.0 <= row[ends][0] < 0.5 < row[ends][1] <= 1.0
+    assert not row["single_seed"] and "one training seed only" not in files["leaderboard.md"]
+
+
+def test_one_training_seed_is_said_in_words(tmp_path: Path) -> None:
+    files = built(write_results(tmp_path / "runs", make_result()), tmp_path / "out")
+    assert json.loads(files["leaderboard.json"])["rows"][0]["single_seed"]
+    (line,) = [line for line in files["leaderboard.md"].splitlines() if line.startswith("| egovideo_nano")]
+    assert line.count("] † |") == 2
+    assert "† Some task has one training seed only" in files["leaderboard.md"]
+
+
+def test_sections_stand_where_there_is_something_to_tell(tmp_path: Path) -> None:
+    alone = built(write_results(tmp_path / "alone", make_result()), tmp_path / "out1")
+    assert "## Comparisons" not in alone["leaderboard.md"] and "## Learning curves" not in alone["leaderboard.md"]
+    record = json.loads(alone["leaderboard.json"])
+    assert (record["comparisons"], record["learning_curves"]) == ([], [])
+
+    results = [make_result(41), make_result(21, encoder=CONTROL), make_result(11, num_demos=10)]
+    files = built(write_results(tmp_path / "both", *results), tmp_path / "out2")
+    record = json.loads(files["leaderboard.json"])
+    (comparison,), (curve,) = record["comparisons"], record["learning_curves"]
+    assert comparison["overall"]["difference"] == pytest.approx(0.4)
+    assert (comparison["tasks"]["microwave"]["pairs"], comparison["tasks"]["microwave"]["only_a"]) == (50, 20)
+    assert [point["num_demos"] for point in curve["points"]] == [10, 100]
+    markdown = files["leaderboard.md"]
+    assert "| microwave | 82 % | 42 % | +40.0 | < 0.001 | 50, 1 seed | 20 | 0 |" in markdown
+    assert "| egovideo_nano | bc_mlp | microwave | 22 % [" in markdown
+
+
+def test_pairs_to_compare_are_chosen_by_name(tmp_path: Path) -> None:
+    blank = {"name": "blank", "fingerprint": "ffff", "dim": 1}
+    results = [make_result(41), make_result(21, encoder=CONTROL), make_result(2, encoder=blank)]
+    root, out = write_results(tmp_path / "runs", *results), tmp_path / "out"
+    build_leaderboard(root, out, [("blank", "egovideo_nano")])
+    (comparison,) = json.loads((out / "leaderboard.json").read_text())["comparisons"]
+    assert (comparison["a"]["encoder"], comparison["b"]["encoder"]) == ("blank", "egovideo_nano")
+    with pytest.raises(UserError, match="no run has the encoder 'nobody'"):
+        build_leaderboard(root, tmp_path / "not made", [("nobody", "blank")])
+    assert not (tmp_path / "not made").exists()
+
+
+def test_rows_without_pairs_are_named(tmp_path: Path) -> None:
+    root = write_results(tmp_path / "runs", make_result(41), make_result(21, encoder=CONTROL, seed=1))
+    markdown = built(root, tmp_path / "out")["leaderboard.md"]
+    assert "egovideo_nano and random_vit (bc_mlp, 100 demonstrations) have no episode of the same task" in markdown
+    assert "| only A |" not in markdown
+
+
+def test_the_command_takes_pairs(tmp_path: Path) -> None:
+    root = write_results(tmp_path / "runs", make_result(41), make_result(21, encoder=CONTROL))
+    command = [sys.executable, "-m", "egorobot.leaderboard", f"runs_dir={root}", f"out={tmp_path / 'out'}"]
+    done = subprocess.run(
+        [*command, "compare=[[random_vit,egovideo_nano]]"], capture_output=True, text=True, check=True
+    )
+    assert "| random_vit | egovideo_nano | bc_mlp | 100 | all (1) | 42 % | 82 % | -40.0 [" in done.stdout
+    done = subprocess.run([*command, "compare=[random_vit]"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: compare=['random_vit'] does not fit") and done.stderr.count("\n") == 1
+
+
+def test_the_page_has_the_comparisons(tmp_path: Path) -> None:
+    results = [make_result(41, seed=0), make_result(12, seed=0, encoder=CONTROL)]
+    page = built(write_results(tmp_path / "runs", *results), tmp_path / "out")["leaderboard.html"]
+    (table,) = re.findall(r'<table class="pairs">.*?</table>', page, re.DOTALL)
+    cells = re.findall(r"<td>(.*?)</td>", table)
+    assert cells[:5] == ["egovideo_nano", "random_vit", "bc_mlp", "100", "all (1)"] and cells[5:7] == ["82 %", "24 %"]
+    alone = built(write_results(tmp_path / "one", results[0]), tmp_path / "alone")["leaderboard.html"]
+    assert "Comparisons" not in alone

@@ -1,0 +1,66 @@
+"""The commands that repeat a row of the leaderboard, as one would type them into a shell."""
+
+import re
+import shlex
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Result = Mapping[str, Any]  # the content of result.json
+
+PROGRAM = ("python", "-m", "egorobot.train_bc")
+
+# What Hydra reads as a word, whatever its grammar makes of brackets, commas and spaces, ...
+_WORD = re.compile(r"[A-Za-z0-9_./:@+-]+")
+# ... but for what it would take for a number, a truth value or nothing.
+_NO_WORD = re.compile(r"[+-]?[\d._]+(e[+-]?\d+)?|[+-]?(inf|nan)|true|false|null", re.IGNORECASE)
+
+
+def repeat_commands(results: Sequence[Result]) -> list[str]:
+    """Return the commands that make `results` again, quoted for a POSIX shell.
+
+    Args:
+        results: the runs of one row, at least one: all with the same encoder, policy,
+            protocol, camera and number of demonstrations.
+
+    Returns:
+        One command, with `--multirun` over tasks and seeds where there are several; more
+        where not every task has the same seeds and episodes.
+    """
+    runs: dict[tuple[str, int, bool], set[int]] = defaultdict(set)
+    for result in results:
+        runs[result["task"], result["eval"]["episodes"], result["eval_max"] is not None].add(result["seed"])
+    sweeps: dict[tuple[tuple[int, ...], int, bool], list[str]] = defaultdict(list)
+    for (task, episodes, with_max), seeds in sorted(runs.items()):
+        sweeps[tuple(sorted(seeds)), episodes, with_max].append(task)
+    return [_command(results[0], tasks, *how) for how, tasks in sweeps.items()]
+
+
+def _command(row: Result, tasks: Sequence[str], seeds: Sequence[int], episodes: int, with_max: bool) -> str:
+    camera = row["camera"]
+    options = {
+        "task": ",".join(map(hydra_value, tasks)),
+        "protocol": hydra_value(row["protocol"]),
+        "encoder": hydra_value(row["encoder"]["name"]),
+        "policy": hydra_value(row["policy"]),
+        "num_demos": row["num_demos"],
+        "seed": ",".join(map(str, seeds)),
+        "camera": hydra_value(camera) if isinstance(camera, str) else _hydra_list(camera),
+        "episodes": episodes,
+    } | ({"eval_max": "true"} if with_max else {})
+    sweep = ["--multirun"] if len(tasks) * len(seeds) > 1 else []
+    return shlex.join([*PROGRAM, *sweep, *(f"{name}={value}" for name, value in options.items())])
+
+
+def hydra_value(text: str) -> str:
+    """Return `text` as Hydra reads it on a command line: as it is, or in quotes where it would read something else."""
+    if _WORD.fullmatch(text) and not _NO_WORD.fullmatch(text):
+        return text
+    # Backslashes count as such only before a quote, the closing one among them.
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    escaped += "\\" * (len(text) - len(text.rstrip("\\")))
+    return f"'{escaped}'"
+
+
+def _hydra_list(values: Iterable[Any]) -> str:
+    return f"[{','.join(hydra_value(str(value)) for value in values)}]"
