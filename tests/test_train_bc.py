@@ -170,9 +170,11 @@ def test_the_maximum_over_checkpoints_is_reported_as_such(
 
 
 @pytest.mark.slow
-def test_multirun_makes_one_run_after_another(finished_run: Path, tmp_path: Path) -> None:
+def test_an_experiment_makes_one_run_after_another(finished_run: Path, tmp_path: Path) -> None:
+    """What is swept can be narrowed on the command line."""
     options = [
-        "task=slide", "encoder=blank", "num_demos=2", "policy.steps=10", "episodes=1", "videos=0", "image_size=32",
+        "+experiment=curves", "task=slide", "encoder=blank", "num_demos=2", "policy.steps=10", "episodes=1",
+        "videos=0", "image_size=32",
         "seed=0,1", "num_workers=1", f"data_dir={finished_run.parent / 'data'}", "runs_dir=runs",
     ]  # fmt: skip
     command = [sys.executable, "-m", "egorobot.train_bc", "--multirun", *options]
