@@ -12,7 +12,7 @@ from egorobot.files import claim_folder, sole_user, write_json
 from egorobot.pretrain.hod.clips import HodClip, read_clip
 from egorobot.pretrain.hod.preview import PREVIEW_FOLDER, write_previews
 from egorobot.pretrain.hod.records import Record, read_records
-from egorobot.pretrain.hod.rephrasing import UNREADABLE
+from egorobot.pretrain.hod.rephrasing import UNREADABLE, Progress
 from egorobot.pretrain.hod.report import NEEDED, Report, write_captions
 from egorobot.pretrain.hod.stages import Seeing, Telling, WrittenPart
 from egorobot.pretrain.quarantine import Quarantine
@@ -23,7 +23,7 @@ CAPTIONS_FILE = "captions.csv"
 REPORT_FILE = "report.json"
 QUARANTINE_FILE = "quarantine.jsonl"
 
-Backend = Callable[[Seeing, Telling, Sequence[int]], Iterator[WrittenPart]]
+Backend = Callable[[Seeing, Telling, Sequence[int], Progress], Iterator[WrittenPart]]
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,9 @@ class HodJob:
         left = sum(len(self.seeing.numbers(part)) for part in todo)
         total = len(self.seeing.corpus)
         with tqdm(total=total, initial=total - left, desc="captions", unit="clip", dynamic_ncols=True) as bar:
-            for written in backend(self.seeing, self.telling, todo):
+            for written in backend(self.seeing, self.telling, todo, bar.update):
                 for clip in written.bad:
                     quarantine.record(clip.clip_id, clip.reason)
-                bar.update(written.num_clips)
 
     def _read(self, part: int, quarantine: Quarantine) -> Iterator[Record]:
         """Yield the records of a part, without boxes and events."""

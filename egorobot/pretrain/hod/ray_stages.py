@@ -7,6 +7,7 @@ from typing import Any
 
 from egorobot.errors import UserError
 from egorobot.pretrain.hod.packages import need
+from egorobot.pretrain.hod.rephrasing import Progress
 from egorobot.pretrain.hod.stages import Seeing, Telling, WrittenPart
 
 
@@ -29,7 +30,12 @@ class _Tells:
 
 
 def run_on_ray(
-    seeing: Seeing, telling: Telling, parts: Sequence[int], num_workers: int, num_rephrasers: int
+    seeing: Seeing,
+    telling: Telling,
+    parts: Sequence[int],
+    progress: Progress,
+    num_workers: int,
+    num_rephrasers: int,
 ) -> Iterator[WrittenPart]:
     """Write `parts` on the Ray cluster that RAY_ADDRESS names, or on this machine, and yield each when it is written.
 
@@ -39,6 +45,7 @@ def run_on_ray(
         seeing: drafts them.
         telling: writes them.
         parts: which.
+        progress: hears how many more clips are done, part by part.
         num_workers: processes that draft.
         num_rephrasers: processes that write captions and files.
 
@@ -58,7 +65,9 @@ def run_on_ray(
     written = drafted.map(_Tells, fn_constructor_args=(telling,), concurrency=num_rephrasers, num_cpus=0.01)
     try:
         for row in written.iter_rows():
-            yield pickle.loads(row["written"])
+            part: WrittenPart = pickle.loads(row["written"])
+            progress(part.num_clips)
+            yield part
     except ray.exceptions.RayError as error:
         cause = error
         while cause is not None and not isinstance(cause, UserError):

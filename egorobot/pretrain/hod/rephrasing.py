@@ -1,7 +1,7 @@
 """From a draft to its caption: asked for, checked, asked for again with the reason, or the template's."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -55,6 +55,13 @@ class Captioned:
     faults: Sequence[Fault] = field(default_factory=list)
 
 
+Progress = Callable[[int], object]
+
+
+def ignore(count: int) -> None:
+    """Hear of progress, and do nothing."""
+
+
 class Rephraser(Protocol):
     """Gives drafts their captions.
 
@@ -64,8 +71,8 @@ class Rephraser(Protocol):
 
     name: str
 
-    def caption(self, drafts: Sequence[Draft]) -> list[Captioned]:
-        """Return `drafts` with their captions, in their order."""
+    def caption(self, drafts: Sequence[Draft], progress: Progress = ignore) -> list[Captioned]:
+        """Return `drafts` with their captions, in their order; `progress` hears how many more have one."""
 
     def close(self) -> None:
         """Free what it holds."""
@@ -76,8 +83,9 @@ class TemplateRephraser:
 
     name = TEMPLATE
 
-    def caption(self, drafts: Sequence[Draft]) -> list[Captioned]:
+    def caption(self, drafts: Sequence[Draft], progress: Progress = ignore) -> list[Captioned]:
         """Return `drafts` with the captions that they came with."""
+        progress(len(drafts))
         return [from_template(draft) for draft in drafts]
 
     def close(self) -> None:
@@ -127,20 +135,20 @@ class ModelRephraser:
         self._runner = asyncio.Runner()  # one loop for all, since connections belong to theirs
         self._checked = False
 
-    def caption(self, drafts: Sequence[Draft]) -> list[Captioned]:
-        """Return `drafts` with their captions, in their order.
+    def caption(self, drafts: Sequence[Draft], progress: Progress = ignore) -> list[Captioned]:
+        """Return `drafts` with their captions, in their order; `progress` hears how many more have one.
 
         Raises:
             UserError: the endpoint refuses, or answers no longer.
         """
-        return self._runner.run(self._caption_all(drafts))
+        return self._runner.run(self._caption_all(drafts, progress))
 
     def close(self) -> None:
         """Close the connections."""
         self._runner.run(self.model.close())
         self._runner.close()
 
-    async def _caption_all(self, drafts: Sequence[Draft]) -> list[Captioned]:
+    async def _caption_all(self, drafts: Sequence[Draft], progress: Progress) -> list[Captioned]:
         asked = [draft for draft in drafts if draft.template]
         if asked and not self._checked:
             await self.model.check(make_request(asked[0], self.prompt))
@@ -148,6 +156,8 @@ class ModelRephraser:
         try:
             async with asyncio.TaskGroup() as group:  # one that fails ends the others
                 tasks = [group.create_task(self._caption(draft)) for draft in drafts]
+                for task in tasks:
+                    task.add_done_callback(lambda _: progress(1))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         return [task.result() for task in tasks]

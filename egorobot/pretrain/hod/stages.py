@@ -12,7 +12,7 @@ from egorobot.errors import UserError
 from egorobot.pretrain.hod.captioning import Draft, Drafter
 from egorobot.pretrain.hod.clips import read_clip
 from egorobot.pretrain.hod.records import to_record, unreadable_record, write_records
-from egorobot.pretrain.hod.rephrasing import Rephraser
+from egorobot.pretrain.hod.rephrasing import Progress, Rephraser, ignore
 from egorobot.pretrain.samples import BadClip, Corpus
 from egorobot.processes import exit_with_parent
 
@@ -90,14 +90,15 @@ class Telling:
         """Return where the records of a part are."""
         return self.folder / f"part-{part:06}.parquet"
 
-    def __call__(self, drafted: DraftedPart, rephraser: Rephraser) -> WrittenPart:
-        """Write the records of a part, all or none.
+    def __call__(self, drafted: DraftedPart, rephraser: Rephraser, progress: Progress = ignore) -> WrittenPart:
+        """Write the records of a part, all or none; `progress` hears how many more clips are done.
 
         Raises:
             UserError: the rephraser refuses.
         """
         drafts = [clip for clip in drafted.clips if isinstance(clip, Draft)]
-        captioned = iter(rephraser.caption(drafts))
+        progress(len(drafted.clips) - len(drafts))
+        captioned = iter(rephraser.caption(drafts, progress))
         records = [
             unreadable_record(clip.clip_id, clip.reason) if isinstance(clip, Unreadable) else to_record(next(captioned))
             for clip in drafted.clips
@@ -107,13 +108,16 @@ class Telling:
         return WrittenPart(drafted.part, len(records), bad)
 
 
-def run_here(seeing: Seeing, telling: Telling, parts: Sequence[int], num_workers: int) -> Iterator[WrittenPart]:
+def run_here(
+    seeing: Seeing, telling: Telling, parts: Sequence[int], progress: Progress, num_workers: int
+) -> Iterator[WrittenPart]:
     """Write `parts` on this machine, and yield each when it is written; the next ones are drafted meanwhile.
 
     Args:
         seeing: drafts them.
         telling: writes them.
         parts: which.
+        progress: hears how many more clips are done.
         num_workers: processes that draft; 1 is a thread of this one.
 
     Raises:
@@ -125,7 +129,7 @@ def run_here(seeing: Seeing, telling: Telling, parts: Sequence[int], num_workers
     with closing(telling.make_rephraser()) as rephraser, _executor(seeing, num_workers) as pool:
         try:
             for drafted in _in_order(pool, seeing if num_workers == 1 else _see, parts, ahead=num_workers):
-                yield telling(drafted, rephraser)
+                yield telling(drafted, rephraser, progress)
         except BrokenProcessPool as error:
             raise UserError(
                 "a process that finds hands died (out of memory?): try num_workers=1; finished parts are kept"

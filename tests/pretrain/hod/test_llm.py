@@ -61,8 +61,11 @@ def endpoint(url: str, model: str | None = "m", retries: int = 4, timeout: float
 def captions(
     drafts: list[Draft], where: Endpoint, prompt: str = SHORT, attempts: int = 3
 ) -> tuple[ModelRephraser, list[Captioned]]:
+    done: list[int] = []
     with closing(ModelRephraser("llm", ChatModel(where), prompt, attempts, 0.4, 0)) as rephraser:
-        return rephraser, rephraser.caption(drafts)
+        found = rephraser.caption(drafts, done.append)
+    assert sum(done) == len(drafts)
+    return rephraser, found
 
 
 @pytest.fixture
