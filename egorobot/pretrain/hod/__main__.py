@@ -1,9 +1,9 @@
 """Write captions of hand-object dynamics: which hand did what, which way and in which order.
 
-    python -m egorobot.pretrain.hod clips=clips.csv video_root=videos out=data/hod
-    python -m egorobot.pretrain.hod clips=clips.csv video_root=videos out=data/hod objects=motion rephraser=local
-    python -m egorobot.pretrain.hod clips=clips.csv video_root=videos out=data/hod rephraser=llm llm.base_url=URL
-    python -m egorobot.pretrain.hod corpus=simulated_hands detector=simulator out=data/hod
+    python -m egorobot.pretrain.hod clips=clips.csv video_root=videos
+    python -m egorobot.pretrain.hod clips=clips.csv video_root=videos out=data/local objects=motion rephraser=local
+    python -m egorobot.pretrain.hod clips=clips.csv video_root=videos out=data/llm rephraser=llm llm.base_url=URL
+    python -m egorobot.pretrain.hod corpus=simulated_hands detector=simulator out=data/simulated
 
 Finds hands in clips, follows them, tells what they do in a sentence, and checks each sentence against what was seen:
 one of a language model that says anything else is asked for again with the reason, then replaced by the template's.
