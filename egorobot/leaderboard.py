@@ -32,7 +32,6 @@ from egorobot.leaderboard_rows import (
     make_cell,
     make_rows,
     read_results,
-    row_key,
 )
 from egorobot.leaderboard_tables import format_csv, format_markdown
 from egorobot.learning_curves import LearningCurve, make_learning_curves
@@ -69,7 +68,7 @@ def build_leaderboard(runs_dir: str | Path, out: str | Path, compare: Sequence[S
     write_json(out / "leaderboard.json", record)
     write_text(out / "leaderboard.csv", format_csv(rows))
     write_text(out / "leaderboard.md", format_markdown(rows, comparisons, curves))
-    write_page(out, rows, [(row_key(result), folder, result) for folder, result in found], comparisons)
+    write_page(out, rows, found, comparisons)
     return out / "leaderboard.md"
 
 

@@ -3,10 +3,10 @@
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-Result = Mapping[str, Any]  # the content of result.json
+from egorobot.leaderboard_rows import Result
 
 PROGRAM = ("python", "-m", "egorobot.train_bc")
 

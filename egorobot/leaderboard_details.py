@@ -1,18 +1,17 @@
 """What is folded away below a row of the leaderboard's page: videos, runs, the command that repeats them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import groupby
-from typing import Any
 from urllib.parse import quote
 
 from egorobot.leaderboard_commands import repeat_commands
-from egorobot.leaderboard_plots import percent
+from egorobot.leaderboard_rows import Result
 from egorobot.leaderboard_videos import OUTCOMES, RowVideo
+from egorobot.leaderboard_words import count_words, percent
 
 VIDEOS = "videos"  # folder beside the page
 
-Result = Mapping[str, Any]
 MARKS = {True: "✓", False: "✗"}  # beside the words: colour is not all that tells outcomes apart
 
 
@@ -69,8 +68,3 @@ def seed_words(seeds: Iterable[int]) -> str:
     ordered = enumerate(sorted(set(seeds)))
     spans = [[seed for _, seed in group] for _, group in groupby(ordered, lambda pair: pair[1] - pair[0])]
     return ", ".join(str(span[0]) if len(span) == 1 else f"{span[0]} to {span[-1]}" for span in spans)
-
-
-def count_words(n: int, noun: str) -> str:
-    """Return a number with its noun: ``1 run``, ``4 150 episodes``."""
-    return f"{n:,} {noun}".replace(",", " ") + ("" if n == 1 else "s")

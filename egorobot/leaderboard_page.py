@@ -16,11 +16,12 @@ from typing import Any
 
 from egorobot.comparisons import Comparison
 from egorobot.files import write_text
-from egorobot.leaderboard_details import VIDEOS, Result, count_words, fold, seed_words
+from egorobot.leaderboard_details import VIDEOS, fold, seed_words
 from egorobot.leaderboard_pairs import comparison_section
-from egorobot.leaderboard_plots import draw_chart, draw_interval, draw_key, interval_words, make_charts, percent
-from egorobot.leaderboard_rows import Cell, Row, RowKey
+from egorobot.leaderboard_plots import draw_chart, draw_interval, draw_key, make_charts
+from egorobot.leaderboard_rows import Cell, Result, Row, RowKey, row_key
 from egorobot.leaderboard_videos import RowVideo, choose_videos, copied
+from egorobot.leaderboard_words import count_words, interval_words, percent
 
 PAGE_FILE = "leaderboard.html"
 
@@ -28,7 +29,7 @@ PAGE_FILE = "leaderboard.html"
 def write_page(
     out: str | Path,
     rows: Sequence[Row],
-    runs: Iterable[tuple[RowKey, Path, Result]],
+    runs: Iterable[tuple[Path, Result]],
     comparisons: Sequence[Comparison] = (),
 ) -> Path:
     """Write `leaderboard.html` into the folder `out`, and the videos that it shows into `out/videos`.
@@ -37,7 +38,7 @@ def write_page(
         out: the folder; copies of videos that an earlier page showed, and this one does
             not, are removed from it.
         rows: as `egorobot.leaderboard.make_rows` gives them.
-        runs: key of its row, run folder and result of each run; the folder may lack videos.
+        runs: run folder and result of each run; the folder may lack videos.
         comparisons: of rows, below the tables.
 
     Returns:
@@ -45,8 +46,8 @@ def write_page(
     """
     out = Path(out)
     by_row: dict[RowKey, list[tuple[Path, Result]]] = {row.key: [] for row in rows}
-    for key, folder, result in sorted(runs, key=lambda run: _run_order(run[2])):
-        by_row[key].append((folder, result))
+    for folder, result in sorted(runs, key=lambda run: _run_order(run[1])):
+        by_row[row_key(result)].append((folder, result))
     videos = {key: choose_videos(of_row) for key, of_row in by_row.items()}
     results = {key: [result for _, result in of_row] for key, of_row in by_row.items()}
     with copied([video for chosen in videos.values() for video in chosen], out / VIDEOS) as names:
@@ -142,8 +143,7 @@ def _cells(row: Row, tasks: Sequence[str], with_max: bool) -> str:
         ("mean", row.mean, row.summary.mean_ci95, partial),
         ("IQM", row.summary.iqm, row.summary.iqm_ci95, ""),
     ):
-        interval = f"[{100 * ends[0]:.0f}, {100 * ends[1]:.0f}]"
-        content = f"<b>{percent(value)}</b> <span>{interval}{single}</span>{note}"
+        content = f"<b>{percent(value)}</b> <span>{interval_words(ends)}{single}</span>{note}"
         cells.append(_cell(column, f"{value:.6f}", content))
     if with_max:
         best = row.eval_max
@@ -162,7 +162,7 @@ def _rate(task: str, cell: Cell | None) -> str:
         return _cell(task, "", "")
     several = '<abbr title="differently rendered images">*</abbr>' if len(cell.render_fingerprints) > 1 else ""
     counts = f"{cell.successes}/{cell.episodes}, {count_words(len(cell.seeds), 'seed')}"
-    content = f"<b>{percent(cell.mean)}</b>{several} <span>{interval_words(cell)}</span>{draw_interval(cell)}"
+    content = f"<b>{percent(cell.mean)}</b>{several} <span>{interval_words(cell.ci95)}</span>{draw_interval(cell)}"
     return _cell(task, f"{cell.mean:.6f}", f"{content}<small>{counts}</small>")
 
 

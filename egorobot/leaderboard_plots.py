@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 from egorobot.leaderboard_rows import Cell, Row
+from egorobot.leaderboard_words import interval_words, percent
 
 NUM_COLOURS = 7
 MARKERS = (  # around (0, 0), so that colour is not all that tells curves apart
@@ -50,17 +51,6 @@ class Chart:
     policy: str
     camera: str
     curves: tuple[Curve, ...]
-
-
-def percent(rate: float) -> str:
-    """Return a rate in [0, 1] as people read it: ``82 %``."""
-    return f"{100 * rate:.0f} %"
-
-
-def interval_words(cell: Cell) -> str:
-    """Return the ends of a cell's interval in percent: ``[69, 90]``."""
-    low, high = (100 * end for end in cell.ci95)
-    return f"[{low:.0f}, {high:.0f}]"
 
 
 def draw_interval(cell: Cell) -> str:
@@ -150,7 +140,7 @@ def _draw_curve(curve: Curve, number: int, total: int, counts: Sequence[int]) ->
     for count, cell in curve.points:
         x, y = _x(count, counts) + shift, _y(cell.mean)
         low, high = (_y(rate) for rate in cell.ci95)
-        words = f"{curve.label}, {count} demonstrations: {percent(cell.mean)} {interval_words(cell)}"
+        words = f"{curve.label}, {count} demonstrations: {percent(cell.mean)} {interval_words(cell.ci95)}"
         line.append(f"{x:.1f},{y:.1f}")
         points.append(
             f'<g><title>{escape(words)}</title><line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" '

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from egorobot.bootstrap import MIN_DISCORDANT, RESAMPLES
 from egorobot.comparisons import Comparison, Pairs
 from egorobot.leaderboard_rows import Cell, Row, RowKey
+from egorobot.leaderboard_words import count_words, interval_words, percent
 from egorobot.learning_curves import LearningCurve
 
 INTRODUCTION = f"""\
@@ -109,11 +110,11 @@ def _rows_table(rows: Sequence[Row], label: Callable[[RowKey], str]) -> str:
     lines: list[list[Any]] = [[*header, "eval_max"] if with_max else header]
     for row in rows:
         cells = [_format_cell(row.cells[task]) if task in row.cells else "" for task in tasks]
-        mean = f"{_percent(row.mean)} ({_count(len(row.cells), 'task')})"
+        mean = f"{percent(row.mean)} ({count_words(len(row.cells), 'task')})"
         mark = " †" if row.summary.single_seed else ""
-        iqm = f"{_percent(row.summary.iqm)} {_interval(row.summary.iqm_ci95)}{mark}"
-        best = [_percent(row.eval_max) if row.eval_max is not None else ""] if with_max else []
-        intervals = [f"{_interval(row.summary.mean_ci95)}{mark}", iqm]
+        iqm = f"{percent(row.summary.iqm)} {interval_words(row.summary.iqm_ci95)}{mark}"
+        best = [percent(row.eval_max) if row.eval_max is not None else ""] if with_max else []
+        intervals = [f"{interval_words(row.summary.mean_ci95)}{mark}", iqm]
         lines.append([label(row.key), row.key.policy, row.key.num_demos, *cells, mean, *intervals, *best])
     return _table(lines)
 
@@ -125,7 +126,7 @@ def _comparisons_section(comparisons: Sequence[Comparison], label: Callable[[Row
         if any(comparison.overall for comparison in group):
             parts.append(_table(comparison_lines(group, label)))
         for c in (c for c in group if c.overall is None):
-            what = f"{label(c.a)} and {label(c.b)} ({c.a.policy}, {_count(c.a.num_demos, 'demonstration')})"
+            what = f"{label(c.a)} and {label(c.b)} ({c.a.policy}, {count_words(c.a.num_demos, 'demonstration')})"
             parts.append(f"{what} have no episode of the same task, training seed and evaluation seed.\n")
     tasks = [task for comparison in comparisons for task in comparison.tasks.values()]
     if any(len(task.render_fingerprints) > 1 for task in tasks):
@@ -162,14 +163,14 @@ def _overall_columns(comparison: Comparison) -> list[Any]:
     counts, paired, detectable = (getattr(comparison.overall, name) for name in ("counts", "paired", "detectable"))
     points = _points(paired.difference)
     if paired.ci95 is not None:
-        points += f" {_interval(paired.ci95, signed=True)}"
+        points += f" {_points_interval(paired.ci95)}"
     mark = " †" if paired.single_seed else ""
     return _pair_columns(counts, points + mark, paired.p, f"{_size(counts.detectable)} ({_size(detectable)})")
 
 
 def _pair_columns(counts: Pairs, points: str, p: float | None, detectable: str) -> list[Any]:
-    pairs = f"{counts.pairs}, {_count(len(counts.seeds), 'seed')}"
-    rates = [_percent(counts.rate_a), _percent(counts.rate_b)]
+    pairs = f"{counts.pairs}, {count_words(len(counts.seeds), 'seed')}"
+    rates = [percent(counts.rate_a), percent(counts.rate_b)]
     return [*rates, points, _p(p), pairs, counts.only_a, counts.only_b, detectable]
 
 
@@ -179,7 +180,7 @@ def _curves_table(curves: Iterable[LearningCurve], label: Callable[[RowKey], str
     lines: list[list[Any]] = [["encoder", "policy", "tasks", *numbers]]
     for curve in curves:
         cells = [
-            f"{_percent(point.mean)} {_interval(point.ci95)}{' †' if point.single_seed else ''}" if point else ""
+            f"{percent(point.mean)} {interval_words(point.ci95)}{' †' if point.single_seed else ''}" if point else ""
             for point in map(curve.points.get, numbers)
         ]
         lines.append([label(curve.key), curve.key.policy, ", ".join(curve.tasks), *cells])
@@ -209,8 +210,8 @@ def _by_protocol(items: Iterable[T], key: Callable[[T], RowKey]) -> dict[str, li
 
 def _format_cell(cell: Cell) -> str:
     mark = "\\*" if len(cell.render_fingerprints) > 1 else ""
-    counts = f"{cell.successes}/{cell.episodes}, {_count(len(cell.seeds), 'seed')}"
-    return f"{_percent(cell.mean)} {_interval(cell.ci95)} {counts}{mark}"
+    counts = f"{cell.successes}/{cell.episodes}, {count_words(len(cell.seeds), 'seed')}"
+    return f"{percent(cell.mean)} {interval_words(cell.ci95)} {counts}{mark}"
 
 
 def _tasks(rows: Iterable[Row]) -> list[str]:
@@ -225,12 +226,8 @@ def _line(values: Iterable[Any]) -> str:
     return "| " + " | ".join(str(value).replace("|", "\\|") for value in values) + " |"
 
 
-def _percent(rate: float) -> str:
-    return f"{100 * rate:.0f} %"
-
-
-def _interval(ends: tuple[float, float], signed: bool = False) -> str:
-    low, high = map(_points, ends) if signed else (f"{100 * end:.0f}" for end in ends)
+def _points_interval(ends: tuple[float, float]) -> str:
+    low, high = map(_points, ends)
     return f"[{low}, {high}]"
 
 
@@ -244,10 +241,6 @@ def _size(difference: float | None) -> str:
 
 def _p(p: float | None) -> str:
     return "" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _rounded(rate: float | None) -> float | str:

@@ -5,7 +5,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 # Before torch and numpy are imported: two test processes of one thread each do more on
@@ -125,3 +127,77 @@ def run_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> 
         return capsys.readouterr().out
 
     return run
+
+
+def _make_result(
+    successes: int = 41, encoder: str | dict[str, Any] = "egovideo_nano", episodes: int = 50, **changes: Any
+) -> dict[str, Any]:
+    from egorobot.statistics import wilson_interval
+
+    def evaluation(good: int) -> dict[str, Any]:
+        return {
+            "checkpoint": "last",
+            "episodes": episodes,
+            "successes": good,
+            "success_rate": good / episodes,
+            "ci95": list(wilson_interval(good, episodes)),
+            "ci_method": "wilson",
+            "episode_seeds": [100_000 + k for k in range(episodes)],
+            "outcomes": [k < good for k in range(episodes)],
+        }
+
+    if isinstance(encoder, str):
+        encoder = {"name": encoder, "fingerprint": "aaaa0000bbbb1111", "dim": 192}
+    best = changes.pop("best", None)
+    return {
+        "schema": 1,
+        "task": "microwave",
+        "protocol": "kitchen",
+        "camera": "left_cap2",
+        "encoder": encoder,
+        "policy": "bc_mlp",
+        "num_demos": 100,
+        "seed": 0,
+        "eval": evaluation(successes),
+        "eval_max": None if best is None else evaluation(best),
+        "wall_time_s": {"demos": 1, "embed": 2, "train": 3, "eval": 4},
+        "versions": {"egorobot": "0.1.0", "mujoco": "3.11.0", "robomimic": "0.3.0", "torch": "2.14.1"},
+        "render_fingerprint": "cccc",
+        "git_commit": None,
+    } | changes
+
+
+@pytest.fixture(scope="session")
+def make_result() -> Callable[..., dict[str, Any]]:
+    """Makes what `result.json` of a run holds, given successes, encoder, episodes and other fields."""
+    return _make_result
+
+
+def _clip(path: Path, colour: int = 200) -> Path:
+    """Write a video of a second."""
+    from egorobot.videos import write_video
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = (np.full((64, 64, 3), (colour, 40, 2 * k), np.uint8) for k in range(20))
+    write_video(path, frames, fps=20, hold=0.1)
+    return path
+
+
+@pytest.fixture(scope="session")
+def clip() -> Callable[..., Path]:
+    """Writes a small video where a path says, of a colour, and returns the path."""
+    return _clip
+
+
+def _write_board(out: Path, *results: dict[str, Any], runs: Path | None = None) -> str:
+    from egorobot.leaderboard import make_rows
+    from egorobot.leaderboard_page import write_page
+
+    found = [((runs or out) / f"run{i}", result) for i, result in enumerate(results)]
+    return write_page(out, make_rows(results), found).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def write_board() -> Callable[..., str]:
+    """Writes the leaderboard's page of results, whose folders are `run0`, `run1`, ... in `runs`, and returns it."""
+    return _write_board

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +20,6 @@ from egorobot.statistics import wilson_interval
 CONTROL = {"name": "random_vit", "fingerprint": "eeee", "dim": 192}
 
 
-def make_result(successes: int = 41, episodes: int = 50, **changes: Any) -> dict[str, Any]:
-    def evaluation(good: int) -> dict[str, Any]:
-        return {
-            "checkpoint": "last",
-            "episodes": episodes,
-            "successes": good,
-            "success_rate": good / episodes,
-            "ci95": list(wilson_interval(good, episodes)),
-            "ci_method": "wilson",
-            "episode_seeds": [100_000 + k for k in range(episodes)],
-            "outcomes": [k < good for k in range(episodes)],
-        }
-
-    best = changes.pop("best", None)
-    result = {
-        "schema": 1,
-        "task": "microwave",
-        "protocol": "kitchen",
-        "camera": "left_cap2",
-        "encoder": {"name": "egovideo_nano", "fingerprint": "aaaa0000bbbb1111", "dim": 192},
-        "policy": "bc_mlp",
-        "num_demos": 100,
-        "seed": 0,
-        "eval": evaluation(successes),
-        "eval_max": None if best is None else evaluation(best),
-        "wall_time_s": {"demos": 1, "embed": 2, "train": 3, "eval": 4},
-        "versions": {"egorobot": "0.1.0", "mujoco": "3.11.0", "robomimic": "0.3.0", "torch": "2.14.1"},
-        "render_fingerprint": "cccc",
-        "git_commit": None,
-    }
-    return result | changes
-
-
 def write_results(root: Path, *results: dict[str, Any]) -> Path:
     for i, result in enumerate(results):
         write_json(root / f"run{i}" / "result.json", result)
@@ -63,16 +31,18 @@ def built(root: Path, out: Path) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in out.iterdir()}
 
 
-def test_one_run_gives_one_row(tmp_path: Path) -> None:
+def test_one_run_gives_one_row(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     files = built(write_results(tmp_path / "runs", make_result()), tmp_path / "out")
     assert sorted(files) == ["leaderboard.csv", "leaderboard.html", "leaderboard.json", "leaderboard.md"]
     assert "| egovideo_nano | bc_mlp | 100 | 82 % [69, 90] 41/50, 1 seed | 82 % (1 task) | [" in files["leaderboard.md"]
     assert "eval_max |" not in files["leaderboard.md"]
 
 
-def test_seeds_are_averaged_and_their_episodes_pooled(tmp_path: Path) -> None:
+def test_seeds_are_averaged_and_their_episodes_pooled(
+    tmp_path: Path, make_result: Callable[..., dict[str, Any]]
+) -> None:
     """Seeds of 10 and 50 episodes weigh alike in the mean; the interval counts episodes."""
-    root = write_results(tmp_path, make_result(10, 10), make_result(25, 50, seed=1))
+    root = write_results(tmp_path, make_result(10, episodes=10), make_result(25, seed=1))
     (row,) = make_rows(read_results(root))
     cell = row.cells["microwave"]
     assert cell.mean == pytest.approx(0.75)
@@ -80,7 +50,7 @@ def test_seeds_are_averaged_and_their_episodes_pooled(tmp_path: Path) -> None:
     assert cell.ci95 == wilson_interval(35, 60)
 
 
-def test_mean_over_tasks_says_how_many(tmp_path: Path) -> None:
+def test_mean_over_tasks_says_how_many(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     root = write_results(
         tmp_path / "runs",
         make_result(50),
@@ -94,7 +64,7 @@ def test_mean_over_tasks_says_how_many(tmp_path: Path) -> None:
     assert "| 75 % (2 tasks) |" in table[1]
 
 
-def test_rows_are_told_apart(tmp_path: Path) -> None:
+def test_rows_are_told_apart(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     """Protocol, demonstrations, policy, camera and the encoder's weights each make a row of their own."""
     root = write_results(
         tmp_path / "runs",
@@ -112,7 +82,7 @@ def test_rows_are_told_apart(tmp_path: Path) -> None:
     assert "left_cap2+right_cap2 |" in files["leaderboard.md"]
 
 
-def test_maximum_stands_in_its_own_column(tmp_path: Path) -> None:
+def test_maximum_stands_in_its_own_column(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     root = write_results(tmp_path / "runs", make_result(25, best=45), make_result(25, policy="bc_gmm"))
     markdown = built(root, tmp_path / "out")["leaderboard.md"]
     assert "| IQM | eval_max |" in markdown
@@ -120,7 +90,7 @@ def test_maximum_stands_in_its_own_column(tmp_path: Path) -> None:
     assert {line[1]: line[-1] for line in lines} == {"bc_mlp": "90 % |", "bc_gmm": " |"}
 
 
-def test_places_and_times_do_not_matter(tmp_path: Path) -> None:
+def test_places_and_times_do_not_matter(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     """Copies, other folder names and other wall times build the same files, byte for byte."""
     results = [make_result(41, seed=0), make_result(30, seed=1), make_result(12, task="door")]
     results += [make_result(20, seed=0, encoder=CONTROL), make_result(10, seed=1, num_demos=25)]
@@ -132,7 +102,7 @@ def test_places_and_times_do_not_matter(tmp_path: Path) -> None:
     assert built(here, tmp_path / "out1") == built(there, tmp_path / "out2")
 
 
-def test_csv_holds_the_numbers(tmp_path: Path) -> None:
+def test_csv_holds_the_numbers(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     root = write_results(tmp_path / "runs", make_result(41), make_result(12, task="door", policy="bc_gmm"))
     lines = list(csv.DictReader(built(root, tmp_path / "out")["leaderboard.csv"].splitlines()))
     best = next(line for line in lines if line["policy"] == "bc_mlp")
@@ -140,32 +110,37 @@ def test_csv_holds_the_numbers(tmp_path: Path) -> None:
     assert best["door_mean"] == "" and best["num_tasks"] == "1"
 
 
-def test_differently_rendered_runs_are_marked(tmp_path: Path) -> None:
+def test_differently_rendered_runs_are_marked(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     root = write_results(tmp_path / "runs", make_result(), make_result(seed=1, render_fingerprint="eeee"))
     markdown = built(root, tmp_path / "out")["leaderboard.md"]
     assert "82/100, 2 seeds\\*" in markdown
     assert "differently rendered" in markdown
 
 
-def test_the_same_run_with_two_outcomes_is_refused(tmp_path: Path) -> None:
+def test_the_same_run_with_two_outcomes_is_refused(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     root = write_results(tmp_path / "runs", make_result(41), make_result(40))
     with pytest.raises(UserError, match=r"run0.*run1.*different outcomes"):
         build_leaderboard(root, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 2}', json.dumps(make_result() | {"eval": None})])
-def test_damaged_result_is_named(tmp_path: Path, text: str) -> None:
+NO_EVALUATION = "a result whose evaluation is null"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 2}', NO_EVALUATION])
+def test_damaged_result_is_named(tmp_path: Path, text: str, make_result: Callable[..., dict[str, Any]]) -> None:
     root = write_results(tmp_path / "runs", make_result())
     damaged = root / "run9" / "result.json"
     damaged.parent.mkdir()
-    damaged.write_text(text)
+    damaged.write_text(json.dumps(make_result() | {"eval": None}) if text == NO_EVALUATION else text)
     with pytest.raises(UserError, match=r"run9/result\.json"):
         build_leaderboard(root, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_rate_that_contradicts_its_outcomes_is_refused(tmp_path: Path) -> None:
+def test_a_rate_that_contradicts_its_outcomes_is_refused(
+    tmp_path: Path, make_result: Callable[..., dict[str, Any]]
+) -> None:
     result = make_result()
     result["eval"]["success_rate"] = 0.99
     with pytest.raises(UserError, match="outcomes"):
@@ -179,7 +154,9 @@ def test_nothing_found(tmp_path: Path) -> None:
         build_leaderboard(tmp_path / "absent", tmp_path / "out")
 
 
-def test_csv_and_json_hold_mean_and_interquartile_mean_with_intervals(tmp_path: Path) -> None:
+def test_csv_and_json_hold_mean_and_interquartile_mean_with_intervals(
+    tmp_path: Path, make_result: Callable[..., dict[str, Any]]
+) -> None:
     """Of four runs the best and the worst are left out: (0.4 + 0.6) / 2."""
     results = [make_result(good, seed=k) for k, good in enumerate((0, 20, 30, 50))]
     files = built(write_results(tmp_path / "runs", *results), tmp_path / "out")
@@ -192,7 +169,7 @@ def test_csv_and_json_hold_mean_and_interquartile_mean_with_intervals(tmp_path: 
     assert not row["single_seed"] and "one training seed only" not in files["leaderboard.md"]
 
 
-def test_one_training_seed_is_said_in_words(tmp_path: Path) -> None:
+def test_one_training_seed_is_said_in_words(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     files = built(write_results(tmp_path / "runs", make_result()), tmp_path / "out")
     assert json.loads(files["leaderboard.json"])["rows"][0]["single_seed"]
     (line,) = [line for line in files["leaderboard.md"].splitlines() if line.startswith("| egovideo_nano")]
@@ -200,7 +177,9 @@ def test_one_training_seed_is_said_in_words(tmp_path: Path) -> None:
     assert "† Some task has one training seed only" in files["leaderboard.md"]
 
 
-def test_sections_stand_where_there_is_something_to_tell(tmp_path: Path) -> None:
+def test_sections_stand_where_there_is_something_to_tell(
+    tmp_path: Path, make_result: Callable[..., dict[str, Any]]
+) -> None:
     alone = built(write_results(tmp_path / "alone", make_result()), tmp_path / "out1")
     assert "## Comparisons" not in alone["leaderboard.md"] and "## Learning curves" not in alone["leaderboard.md"]
     record = json.loads(alone["leaderboard.json"])
@@ -218,7 +197,7 @@ def test_sections_stand_where_there_is_something_to_tell(tmp_path: Path) -> None
     assert "| egovideo_nano | bc_mlp | microwave | 22 % [" in markdown
 
 
-def test_pairs_to_compare_are_chosen_by_name(tmp_path: Path) -> None:
+def test_pairs_to_compare_are_chosen_by_name(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     blank = {"name": "blank", "fingerprint": "ffff", "dim": 1}
     results = [make_result(41), make_result(21, encoder=CONTROL), make_result(2, encoder=blank)]
     root, out = write_results(tmp_path / "runs", *results), tmp_path / "out"
@@ -230,14 +209,14 @@ def test_pairs_to_compare_are_chosen_by_name(tmp_path: Path) -> None:
     assert not (tmp_path / "not made").exists()
 
 
-def test_rows_without_pairs_are_named(tmp_path: Path) -> None:
+def test_rows_without_pairs_are_named(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     root = write_results(tmp_path / "runs", make_result(41), make_result(21, encoder=CONTROL, seed=1))
     markdown = built(root, tmp_path / "out")["leaderboard.md"]
     assert "egovideo_nano and random_vit (bc_mlp, 100 demonstrations) have no episode of the same task" in markdown
     assert "| only A |" not in markdown
 
 
-def test_the_command_takes_pairs(tmp_path: Path) -> None:
+def test_the_command_takes_pairs(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     root = write_results(tmp_path / "runs", make_result(41), make_result(21, encoder=CONTROL))
     command = [sys.executable, "-m", "egorobot.leaderboard", f"runs_dir={root}", f"out={tmp_path / 'out'}"]
     done = subprocess.run(
@@ -249,7 +228,7 @@ def test_the_command_takes_pairs(tmp_path: Path) -> None:
     assert done.stderr.startswith("error: compare=['random_vit'] does not fit") and done.stderr.count("\n") == 1
 
 
-def test_the_page_has_the_comparisons(tmp_path: Path) -> None:
+def test_the_page_has_the_comparisons(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     results = [make_result(41, seed=0), make_result(12, seed=0, encoder=CONTROL)]
     page = built(write_results(tmp_path / "runs", *results), tmp_path / "out")["leaderboard.html"]
     (table,) = re.findall(r'<table class="pairs">.*?</table>', page, re.DOTALL)
