@@ -170,10 +170,9 @@ def bench(config: DictConfig) -> list[Figure]:
             if "growth" in config.parts:
                 add(speed.measure_growth(config.num_clips, config.times, folder))
         if "captions" in config.parts:
-            from egorobot.pretrain.hod import speed as hod_speed
+            from egorobot.pretrain.hod.speed import measure_captioning
 
-            add(hod_speed.compare_workers(config.times * config.num_captions, config.backend, folder))
-            add(hod_speed.measure_growth(config.num_captions, config.times, config.backend, folder / "growth"))
+            add(*measure_captioning(config.num_captions, config.times, config.backend, folder))
     return figures
 
 

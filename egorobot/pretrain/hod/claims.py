@@ -68,29 +68,22 @@ class Claim:
     after: tuple[int, ...] = ()
 
 
-def read_claims(text: str, nouns: Sequence[str]) -> list[Claim]:
-    """Return what a caption claims, in its order; what is not understood claims nothing.
+def read_claims(text: str, nouns: Sequence[str]) -> tuple[list[Claim], list[str]]:
+    """Return what a caption claims, in its order, and those of its sentences that claim nothing.
+
+    What is not understood claims nothing.
 
     Args:
         text: in lower case.
         nouns: names of objects that were seen, longest first.
     """
-    return _read(text, nouns).claims
-
-
-def empty_sentences(text: str, nouns: Sequence[str]) -> list[str]:
-    """Return the sentences of a caption that claim nothing; arguments as for `read_claims`."""
-    return _read(text, nouns).empty
-
-
-def _read(text: str, nouns: Sequence[str]) -> "_Reader":
-    reader = _Reader()
+    reader, empty = _Reader(), []
     for sentence in _SENTENCE.split(plain(text, nouns)):
         before = len(reader.claims)
         reader.read(sentence)
         if len(reader.claims) == before and sentence.strip():
-            reader.empty.append(sentence.strip())
-    return reader
+            empty.append(sentence.strip())
+    return reader.claims, empty
 
 
 class _Reader:
@@ -98,7 +91,6 @@ class _Reader:
 
     def __init__(self) -> None:
         self.claims: list[Claim] = []
-        self.empty: list[str] = []  # sentences that claim nothing
         self.side = ANY  # the hand that was named last
         self.latest: int | None = None  # the claim that the story goes on from
         self.of_side: dict[str, int] = {}  # the same of each hand

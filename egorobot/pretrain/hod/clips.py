@@ -40,12 +40,12 @@ def read_clip(corpus: Corpus, number: int) -> HodClip:
         BadClip: it cannot be read, or its name does not say when it is.
     """
     sample = corpus[number]
+    rate = None
     if isinstance(corpus, VideoCorpus):
         annotated = corpus.table[number]
+        rate = corpus.frames.frame_rate if isinstance(corpus.frames, SteadyFrames) else None
     else:
         video_id, start, end = clip_span(sample.clip_id)
         annotated = AnnotatedClip(video_id, corpus.name, start, end, sample.narrations, sample.hod)
-    frames = getattr(corpus, "frames", None)
-    rate = frames.frame_rate if isinstance(frames, SteadyFrames) else None
     rate = rate or len(sample.frames_fast) / (annotated.end - annotated.start)
     return HodClip(annotated, sample.frames_fast, rate, sample.tracks)

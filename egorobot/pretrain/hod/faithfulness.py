@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from egorobot.pretrain.hod.claims import ANY, Claim, empty_sentences, read_claims
+from egorobot.pretrain.hod.claims import ANY, Claim, read_claims
 from egorobot.pretrain.hod.clauses import STAY, Place
 from egorobot.pretrain.hod.events import BOTH, Event, place_words
 from egorobot.pretrain.hod.turns import cosine
@@ -52,17 +52,13 @@ def find_faults(text: str, events: Sequence[Event], nouns: Iterable[str], allowe
     faults = [
         Fault("object", f"there is no {noun} in what was seen") for noun in strange_nouns(lowered, known, allowed)
     ]
-    claims = [
-        replace(claim, text=in_words(claim.text, names[0] if names else "object"))
-        for claim in read_claims(lowered, known)
-    ]
+    name = names[0] if names else "object"
+    read, empty = read_claims(lowered, known)
+    claims = [replace(claim, text=in_words(claim.text, name)) for claim in read]
     if events and not claims:
         faults.append(Fault("vague", "nothing is said of which hand did what, and which way"))
     elif events:
-        faults += [
-            Fault("vague", f"'{in_words(sentence, names[0] if names else 'object')}' says nothing of what a hand did")
-            for sentence in empty_sentences(lowered, known)
-        ]
+        faults += [Fault("vague", f"'{in_words(one, name)}' says nothing of what a hand did") for one in empty]
     faults += [fault for claim in claims if (fault := _judge(claim, events)) is not None]
     if not faults and (reason := _disorder(claims, events)):
         faults.append(Fault("order", reason))

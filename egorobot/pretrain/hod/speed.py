@@ -12,37 +12,26 @@ from egorobot.pretrain.hod.options import open_corpus
 WORKERS = 2
 
 
-def compare_workers(num_clips: int, backend: str, folder: Path) -> Comparison:
-    """Compare captioning in `WORKERS` processes that find hands with one.
+def measure_captioning(num_clips: int, times: int, backend: str, folder: Path) -> tuple[Comparison, Growth]:
+    """Compare captioning in `WORKERS` processes that find hands with one, and many clips with few.
 
     Clips are of simulated hands, rendered before. MediaPipe looks at them, a template tells;
     Python's start counts.
 
     Args:
-        num_clips: how many, a multiple of four.
+        num_clips: of the smaller work, a multiple of four.
+        times: as many clips in the larger work, on which processes are compared.
         backend: "local" or "ray".
         folder: for clips and captions.
 
     Raises:
         UserError: captioning failed.
     """
-    rates = {}
-    for workers in (WORKERS, 1):
-        seconds, _ = _caption(num_clips, backend, workers, folder)
-        rates[workers] = num_clips / seconds
-    return Comparison(
-        f"captions, backend={backend}", "clips", (f"{WORKERS} workers", rates[WORKERS]), ("1 worker", rates[1])
-    )
-
-
-def measure_growth(num_clips: int, times: int, backend: str, folder: Path) -> Growth:
-    """Measure captioning of `num_clips` clips and of `times` as many; as for `compare_workers`.
-
-    Raises:
-        UserError: captioning failed.
-    """
-    small, large = (_caption(clips, backend, WORKERS, folder) for clips in (num_clips, times * num_clips))
-    return Growth(f"captions, backend={backend}", times, (small[0], large[0]), (small[1], large[1]))
+    many, name = times * num_clips, f"captions, backend={backend}"
+    small, large = (_caption(clips, backend, WORKERS, folder) for clips in (num_clips, many))
+    alone, _ = _caption(many, backend, 1, folder)
+    rates = (f"{WORKERS} workers", many / large[0]), ("1 worker", many / alone)
+    return Comparison(name, "clips", *rates), Growth(name, times, (small[0], large[0]), (small[1], large[1]))
 
 
 def _caption(num_clips: int, backend: str, workers: int, folder: Path) -> tuple[float, float]:
