@@ -1,4 +1,4 @@
-"""Encoders that tell what an encoder is worth: an untrained one, and a blind one."""
+"""Encoders that tell what an encoder is worth: untrained ones, and a blind one."""
 
 import numpy as np
 import torch
@@ -6,12 +6,16 @@ from numpy.typing import NDArray
 
 from egorobot.policies.image_encoder import ImageEncoder
 from egorobot.policies.transforms import ImageTransform
+from egorobot.pretrain.model import EgoVideo
+from egorobot.pretrain.model.folder import read_folder
+from egorobot.pretrain.shipped import shipped_folder
 
 # The width and patch of ViT-Tiny with half its blocks, at the protocols' image size: about
 # 250 embeddings a second on two AVX2 cores, where all twelve blocks make 150.
 RANDOM_VIT_SIZE = 112  # pixels
 RANDOM_VIT_DEPTH = 6
 RANDOM_VIT_SEED = 0
+RANDOM_EGOVIDEO_SEED = 1  # training starts from 0
 
 
 def random_vit(device: torch.device | None = None) -> ImageEncoder:
@@ -29,6 +33,12 @@ def random_vit(device: torch.device | None = None) -> ImageEncoder:
     size = (RANDOM_VIT_SIZE, RANDOM_VIT_SIZE)
     transform = ImageTransform(size, size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bilinear")
     return ImageEncoder("random_vit", model, transform, device)
+
+
+def random_egovideo() -> EgoVideo:
+    """Return the model that ships with random weights, the same each time: what training alone is worth."""
+    config, _ = read_folder(shipped_folder())
+    return EgoVideo(config, seed=RANDOM_EGOVIDEO_SEED).eval()
 
 
 class BlankEncoder:

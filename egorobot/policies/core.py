@@ -21,6 +21,7 @@ from torch import nn
 from egorobot.errors import UserError
 from egorobot.policies.embedding import embed_padded
 from egorobot.policies.encoder import Encoder
+from egorobot.policies.readout import Readout
 from egorobot.policies.registry import find_encoder
 
 # What hardly varies is not blown up: standard deviations are at least this share of the
@@ -45,10 +46,16 @@ class FrozenModality(Modality):
 
 
 class Standardize(nn.Module):
-    """(x - mean) / std, with the statistics of the training data; part of the checkpoint."""
+    """(x - mean) / std, with the statistics of the training data; part of the checkpoint.
 
-    def __init__(self, dim: int) -> None:
+    Args:
+        dim: of x.
+        shared: whether all of x is divided by the largest std, so that it keeps its proportions.
+    """
+
+    def __init__(self, dim: int, shared: bool = False) -> None:
         super().__init__()
+        self.shared = shared
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("std", torch.ones(dim))
 
@@ -56,7 +63,8 @@ class Standardize(nn.Module):
         """Take the statistics of `values` (N, D)."""
         self.mean = values.mean(0)
         std = values.std(0, correction=0)
-        self.std = std.clamp_min(max(STD_FLOOR * float(std.max()), SMALLEST_STD))
+        floor = 1.0 if self.shared else STD_FLOOR
+        self.std = std.clamp_min(max(floor * float(std.max()), SMALLEST_STD))
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return standardised `values` (N, D)."""
@@ -99,8 +107,9 @@ class FrozenEncoderCore(EncoderCore):
 
     Inputs are frames, uint8 or their values as floats, (N, H, W, 3) or (N, T, H, W, 3);
     or their embeddings from a cache, shaped (N, 1, 1, D) or (N, 1, 1, 1, D) so that they
-    have as many axes. The encoder's weights belong to no checkpoint: it is loaded by its
-    name when first needed, and must then have the fingerprint it was trained with.
+    have as many axes; or, shaped likewise, what the readout says of them. The encoder's
+    weights belong to no checkpoint: it is loaded by its name when first needed, and must
+    then have the fingerprint it was trained with.
 
     Args:
         input_shape: of one observation, without the batch: (H, W, 3) or (T, H, W, 3).
@@ -110,6 +119,7 @@ class FrozenEncoderCore(EncoderCore):
         dim: length D of an embedding.
         norm: see `make_norm`.
         augment: `crop` shifts frames at random in training, up to 5 % either way.
+        readout: numbers K that a readout makes of an embedding; None is no readout.
     """
 
     def __init__(
@@ -121,12 +131,16 @@ class FrozenEncoderCore(EncoderCore):
         folder: str | None = None,
         norm: str = "standardize",
         augment: str | None = None,
+        readout: int | None = None,
     ) -> None:
         super().__init__(input_shape=tuple(input_shape))
         self.encoder_key = (encoder, folder, fingerprint)
         self.dim = dim
         self.augment = augment
-        self.norm = make_norm(norm, dim)
+        self.readout = None if readout is None else Readout(dim, readout)
+        self.num_features = dim if readout is None else readout
+        # What a readout says is all of one kind, joint positions.
+        self.norm = make_norm(norm, dim) if readout is None else Standardize(readout, shared=True)
 
     @property
     def encoder(self) -> Encoder:
@@ -138,12 +152,12 @@ class FrozenEncoderCore(EncoderCore):
         return matching_encoder(*self.encoder_key)
 
     def output_shape(self, input_shape: Sequence[int] | None = None) -> list[int]:
-        """Return [2 D]."""
-        return [2 * self.dim]
+        """Return [2 D], or [2 K] with a readout."""
+        return [2 * self.num_features]
 
-    def embedding_shape(self) -> tuple[int, ...]:
-        """Return the shape of an embedding that stands for an observation: (..., 1, D)."""
-        return (1,) * (len(self.input_shape) - 1) + (self.dim,)
+    def stand_in_shape(self, size: int) -> tuple[int, ...]:
+        """Return the shape of a vector that stands for an observation: (..., 1, size)."""
+        return (1,) * (len(self.input_shape) - 1) + (size,)
 
     def embed(self, frames: torch.Tensor) -> torch.Tensor:
         """Return embeddings (N, D) of frames (N, H, W, 3) or (N, T, H, W, 3)."""
@@ -154,17 +168,21 @@ class FrozenEncoderCore(EncoderCore):
         return torch.from_numpy(embed_padded(self.encoder, clips)).to(frames.device)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return both halves of the normalised features, (N, 2 D)."""
-        if tuple(inputs.shape[1:]) == self.embedding_shape():
+        """Return both halves of the normalised features, (N, 2 D) or (N, 2 K)."""
+        features = self.norm(self._features(inputs))
+        return torch.cat([features, -features], dim=-1)
+
+    def _features(self, inputs: torch.Tensor) -> torch.Tensor:
+        shape = tuple(inputs.shape[1:])
+        if shape == self.stand_in_shape(self.num_features):
+            return inputs.reshape(len(inputs), self.num_features)
+        if shape == self.stand_in_shape(self.dim):
             embedding = inputs.reshape(len(inputs), self.dim)
-        elif tuple(inputs.shape[1:]) == self.input_shape:
+        elif shape == self.input_shape:
             embedding = self.embed(inputs)
         else:
-            raise ValueError(
-                f"images of shape {tuple(inputs.shape[1:])}: this policy takes {self.input_shape}, or their embeddings"
-            )
-        features = self.norm(embedding)
-        return torch.cat([features, -features], dim=-1)
+            raise ValueError(f"images of shape {shape}: this policy takes {self.input_shape}, or their embeddings")
+        return embedding if self.readout is None else self.readout(embedding)
 
 
 class SignedFeatures(Randomizer):

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,12 +14,15 @@ from egorobot.errors import UserError
 from egorobot.policies.encoder import Encoder, NamedEncoder, check_encoder
 from egorobot.pretrain.shipped import SHIPPED, shipped_folder
 
+if TYPE_CHECKING:
+    from egorobot.pretrain.model import EgoVideo
+
 CONFIG_FILE = "config.json"
 OPEN_CLIP_CONFIG_FILE = "open_clip_config.json"
 
 NO_ENCODER = "state"  # the policy reads the simulator's state: the upper bound
 END_TO_END = "end_to_end"  # the policy learns its own image network
-CONTROLS = ("random_vit", "blank")
+CONTROLS = ("random_vit", "random_egovideo", "blank")
 NAMES = (SHIPPED, *CONTROLS, NO_ENCODER)
 FORMS = (
     f"{', '.join(NAMES)}, timm:<model>, open_clip:<model>/<tag>, a folder, <organisation>/<model> on the Hugging Face "
@@ -42,6 +45,7 @@ def load_encoder(name: str, device: torch.device | None = None) -> Encoder:
               the Hugging Face Hub;
             - `module:function`: what calling the function returns, if it is an `Encoder`;
             - `random_vit`: a small vision transformer with random weights;
+            - `random_egovideo`: what ships, with random weights;
             - `blank`: sees nothing.
         device: where it computes; None is the GPU where there is one. Not for
             `module:function`.
@@ -59,6 +63,8 @@ def load_encoder(name: str, device: torch.device | None = None) -> Encoder:
     if name in CONTROLS:
         from egorobot.policies import controls
 
+        if name == "random_egovideo":
+            return _on_device(name, controls.random_egovideo(), device)
         return controls.random_vit(device) if name == "random_vit" else controls.BlankEncoder()
     kind, _, rest = name.partition(":")
     if kind in ("timm", "open_clip", "hf-hub") and rest:
@@ -140,7 +146,10 @@ def _folder_kind(folder: Path) -> Any:
 def _load_egovideo(name: str, folder: Path, device: torch.device | None) -> NamedEncoder:
     from egorobot.pretrain.model import EgoVideo
 
-    encoder = EgoVideo.from_pretrained(folder)
+    return _on_device(name, EgoVideo.from_pretrained(folder), device)
+
+
+def _on_device(name: str, encoder: "EgoVideo", device: torch.device | None) -> NamedEncoder:
     if device is not None or torch.cuda.is_available():
         encoder.to(device or torch.device("cuda"))
     return NamedEncoder(name, encoder)

@@ -16,7 +16,8 @@ from robomimic.utils import obs_utils
 
 from egorobot.errors import UserError
 from egorobot.policies.core import FrozenEncoderCore, SignedFeatures, VectorCore
-from egorobot.policies.observations import ObservationSpec
+from egorobot.policies.observations import PROPRIO, ObservationSpec
+from egorobot.policies.readout import HORIZONS
 
 ALGO = "bc"
 CROP = 0.9  # share of the image kept by robomimic's CropRandomizer: 76 of 84 px
@@ -67,7 +68,8 @@ def _set_observation(config: BaseConfig, policy: Mapping[str, Any], spec: Observ
     modalities[spec.image_modality] = sorted(spec.images)
     encoders.low_dim.update({"core_class": VectorCore.__name__, "core_kwargs": {"norm": policy["norm"]}, **signed})
     if spec.core is not None:
-        kwargs = {**spec.core, "norm": policy["norm"], "augment": policy["augment"]}
+        outputs = None if policy["readout"] is None else len(HORIZONS) * spec.vectors[PROPRIO]
+        kwargs = {**spec.core, "norm": policy["norm"], "augment": policy["augment"], "readout": outputs}
         encoders.frozen = Config({"core_class": FrozenEncoderCore.__name__, "core_kwargs": kwargs, **signed})
     elif policy["augment"] == "crop" and spec.images:
         height, width = next(iter(spec.images.values()))[:2]

@@ -1,6 +1,7 @@
 """robomimic's behaviour cloning, one gradient step at a time."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from robomimic.algo import PolicyAlgo
 from robomimic.config.base_config import BaseConfig
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from egorobot.policies.core import FrozenEncoderCore, Standardize, cores
+from egorobot.policies.core import FrozenEncoderCore, Standardize, cores, to_embedding_axes
+from egorobot.policies.observations import PROPRIO
+from egorobot.policies.readout import future_targets
 from egorobot.policies.robomimic_config import make_algo
 from egorobot.policies.sampling import BatchOrder, windows
 from egorobot.policies.training_data import TrainingData
@@ -45,6 +48,7 @@ class Trainer:
         self.algo: PolicyAlgo = make_algo(config, shapes, data.actions.shape[1], device)
         self._windows = windows(data.lengths, config.train.frame_stack, config.train.seq_length)
         self._order = BatchOrder(len(self._windows), policy["batch_size"], seed)
+        self._fit_readouts()
         self._fit_statistics()
         self.algo.set_train()
         self.scheduler = self._make_scheduler(policy)
@@ -53,6 +57,18 @@ class Trainer:
         if policy["schedule"] == "constant":
             return None
         return CosineAnnealingLR(self.algo.optimizers["policy"], T_max=policy["steps"])
+
+    def _fit_readouts(self) -> None:
+        """Fit every readout, and put in the embeddings' place what those of other demonstrations say of each."""
+        tensors = dict(self.data.tensors)
+        for key, core in cores(self.algo.nets):
+            if not isinstance(core, FrozenEncoderCore) or core.readout is None:
+                continue
+            targets = future_targets(tensors[PROPRIO].numpy(), self.data.lengths)
+            read = core.readout.fit(tensors[key].flatten(1).numpy(), targets, self.data.lengths)
+            core.readout.to(self.algo.device)
+            tensors[key] = torch.from_numpy(to_embedding_axes(read, len(core.input_shape)))
+        self.data = replace(self.data, tensors=tensors)
 
     def _fit_statistics(self) -> None:
         """Give every standardisation the mean and std of what passes through it."""

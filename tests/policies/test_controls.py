@@ -2,6 +2,7 @@ import numpy as np
 import torch
 
 from egorobot.policies.controls import random_vit
+from egorobot.policies.registry import load_encoder
 
 
 def test_random_vit_is_the_same_each_time_and_leaves_the_generator_alone():
@@ -20,3 +21,18 @@ def test_random_vit_sees():
     embeddings = encoder.embed(frames)
     assert embeddings.shape == (2, encoder.dim) == (2, 192)
     assert np.abs(embeddings[0] - embeddings[1]).max() > 1e-3
+
+
+def test_random_egovideo_is_what_ships_untrained():
+    torch.manual_seed(3)
+    control, shipped = load_encoder("random_egovideo"), load_encoder("egovideo_nano")
+    assert (control.dim, control.num_frames, control.frame_rate) == (
+        shipped.dim,
+        shipped.num_frames,
+        shipped.frame_rate,
+    )
+    assert control.fingerprint == load_encoder("random_egovideo").fingerprint != shipped.fingerprint
+    frames = np.random.default_rng(0).integers(0, 256, (2, control.num_frames, 64, 64, 3), dtype=np.uint8)
+    embeddings = control.embed(frames)
+    assert np.abs(embeddings[0] - embeddings[1]).max() > 1e-3
+    assert np.abs(embeddings - shipped.embed(frames)).max() > 1e-3

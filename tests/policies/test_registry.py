@@ -39,7 +39,8 @@ def test_controls(name):
     encoder = load_encoder(name)
     assert isinstance(encoder, Encoder)
     assert encoder.name == name
-    assert encoder.embed(np.zeros((3, 1, 64, 64, 3), np.uint8)).shape == (3, encoder.dim)
+    frames = np.zeros((3, encoder.num_frames, 64, 64, 3), np.uint8)
+    assert encoder.embed(frames).shape == (3, encoder.dim)
 
 
 def test_the_package_offers_it_without_importing_torch_early():

@@ -3,6 +3,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from egorobot.cli import load_config
 from egorobot.errors import UserError
 from egorobot.policies.checkpoint import read_checkpoint
 from egorobot.policies.training import check_options
@@ -71,18 +72,41 @@ def test_checkpoints_on_the_way(train):
 
 def test_embeddings_and_pixels_train_the_same_policy(train, monkeypatch):
     """What the cache saves is time only."""
-    cached = weights(train(encoder="random_vit", options={"steps": 3}, name="cached"))
+    options = {"steps": 3, "readout": None}
+    cached = weights(train(encoder="random_vit", options=options, name="cached"))
     monkeypatch.setattr("egorobot.policies.training.uses_cache", lambda options: False)
-    pixels = weights(train(encoder="random_vit", options={"steps": 3}, name="pixels"))
+    pixels = weights(train(encoder="random_vit", options=options, name="pixels"))
     for name, tensor in cached.items():
         if not name.endswith((".mean", ".std")):  # those are of a sample without the cache
             torch.testing.assert_close(tensor, pixels[name], rtol=0.05, atol=0.01)
 
 
 def test_augmentation_bypasses_the_cache_and_says_so(train, capsys, embeddings):
-    result = train(encoder="random_vit", options={"augment": "crop", "steps": 2, "batch_size": 4})
+    result = train(encoder="random_vit", options={"augment": "crop", "readout": None, "steps": 2, "batch_size": 4})
     assert "without the cache" in capsys.readouterr().out
     assert result.encoder.name == "random_vit"
+
+
+def test_a_readout_needs_the_cache(train):
+    with pytest.raises(UserError, match=r"readout=future reads embeddings, and policy.augment=crop.*readout=null"):
+        train(encoder="random_vit", options={"augment": "crop"})
+
+
+def test_a_readout_takes_the_embeddings_place(train):
+    with_readout = weights(train(encoder="random_vit", name="with"))
+    direct = weights(train(encoder="random_vit", options={"readout": None}, name="direct"))
+    (weight,) = (tensor for name, tensor in with_readout.items() if name.endswith("readout.weight"))
+    assert weight.shape == (4 * 9, 192) and weight.abs().max() > 0
+    assert not [name for name in direct if "readout" in name]
+    first = "mlp._model.0.weight"
+    inputs = [next(t.shape[1] for name, t in w.items() if name.endswith(first)) for w in (with_readout, direct)]
+    assert inputs == [9 + 36, 9 + 192]
+
+
+def test_bc_direct_is_bc_mlp_without_readout():
+    direct, mlp = (load_config("train_bc", [f"policy={name}"]).policy for name in ("bc_direct", "bc_mlp"))
+    assert {key for key in mlp if mlp[key] != direct[key]} == {"name", "readout"}
+    assert (direct.name, direct.readout) == ("bc_direct", None)
 
 
 def test_end_to_end(train):

@@ -50,6 +50,8 @@ class EgoVideoConfig:
             token, which the last adapter does not touch.
         grid_size: side of that grid, in cells.
         grid_channels: channels of a cell.
+        embed_whole_grid: whether embeddings for policies hold the grid's cells with all
+            their channels, `width` of them, rather than `grid_channels`.
         joint_dim: channels of the space shared with text.
         text_width: channels of the text tower.
         text_depth: its blocks.
@@ -87,6 +89,7 @@ class EgoVideoConfig:
     pooling: Pooling = "grid"
     grid_size: int = 7
     grid_channels: int = 5
+    embed_whole_grid: bool = False
     context_length: int = 77
     text_causal: bool = False
     vocabulary: tuple[int, ...] = ()
@@ -170,6 +173,7 @@ SIZES: dict[str, EgoVideoConfig] = {
         width=128,
         depth=3,
         heads=2,
+        embed_whole_grid=True,
         joint_dim=256,
         text_width=128,
         text_depth=1,

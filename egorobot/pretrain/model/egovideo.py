@@ -94,12 +94,15 @@ class EgoVideo(nn.Module):
         """Return L2-normalised vectors of captions in the joint space, (B, joint_dim)."""
         return _unit(self.text(captions))
 
-    def pooled(self, frames_slow: Tensor, frames_fast: Tensor | None = None) -> list[Tensor]:
-        """Return what each stream hands on: vectors (B, slow dim) and, with `frames_fast`, (B, fast dim)."""
+    def pooled(self, frames_slow: Tensor, frames_fast: Tensor | None = None, whole: bool = False) -> list[Tensor]:
+        """Return what each stream hands on: vectors (B, slow dim) and, with `frames_fast`, (B, fast dim).
+
+        `whole` leaves the cells of the low-rate stream's grid all their channels.
+        """
         config, dtype = self.config, self.log_scale.dtype
         slow = normalise_frames(frames_slow, config.image_size, dtype)
         fast = None if frames_fast is None else normalise_frames(frames_fast, config.fast_image_size, dtype)
-        return self.vision(slow, fast)
+        return self.vision(slow, fast, whole)
 
     @torch.inference_mode()
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -123,7 +126,7 @@ class EgoVideo(nn.Module):
             raise ValueError(f"frames must be uint8 (B, T, H, W, 3), not {tuple(fast.shape)}")
         steps = slow_indices(fast.shape[1], self.config.fast_ratio)
         slow = fast[:, steps.start :: steps.step]
-        vectors = self.pooled(slow, fast if self.embed_streams == "both" else None)
+        vectors = self.pooled(slow, fast if self.embed_streams == "both" else None, self.config.embed_whole_grid)
         return torch.cat(vectors, dim=1).float().cpu().numpy()
 
     @property
@@ -143,7 +146,8 @@ class EgoVideo(nn.Module):
     def dim(self) -> int:
         """Length of what `embed` returns."""
         fast = self.vision.fast_pooling if self.embed_streams == "both" else None
-        return self.vision.slow_pooling.dim + (0 if fast is None else fast.dim)
+        slow = self.vision.slow_pooling
+        return (slow.whole_dim if self.config.embed_whole_grid else slow.dim) + (0 if fast is None else fast.dim)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Let backward compute the inside of each block again instead of keeping it: less memory, more time."""

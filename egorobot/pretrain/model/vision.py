@@ -37,13 +37,15 @@ class TwoStreamVision(nn.Module):
         first_adapter = config.depth - config.num_adapters
         self.blocks = nn.ModuleList(SharedBlock(config, i >= first_adapter) for i in range(config.depth))
 
-    def forward(self, slow: Tensor, fast: Tensor | None = None) -> list[Tensor]:
+    def forward(self, slow: Tensor, fast: Tensor | None = None, whole: bool = False) -> list[Tensor]:
         """Return the vectors of the streams that are given, (B, slow_pooling.dim) and (B, fast_pooling.dim).
 
         Args:
             slow: normalised frames of the low-rate stream, (B, T, 3, H, W).
             fast: normalised frames of the high-rate stream, (B, lambda*T, 3, H, W), or
                 None to leave it out; it does not change the low-rate stream's vector.
+            whole: whether the cells of the low-rate stream's grid keep all their channels:
+                its vector is then (B, slow_pooling.whole_dim).
 
         Raises:
             ValueError: `fast` is given to a model without a high-rate stream.
@@ -52,13 +54,13 @@ class TwoStreamVision(nn.Module):
         if fast is None:
             for block in self.blocks:
                 slow_tokens, _ = block(slow_tokens, None, slow_grid)
-            return [self.slow_pooling(slow_tokens, slow_grid)]
+            return [self.slow_pooling(slow_tokens, slow_grid, whole)]
         if self.fast_embedding is None or self.fast_pooling is None:
             raise ValueError("a model with streams=slow has no high-rate stream")
         fast_tokens, fast_grid = self.fast_embedding(fast)
         for block in self.blocks:
             slow_tokens, fast_tokens = block(slow_tokens, fast_tokens, fast_grid)
-        return [self.slow_pooling(slow_tokens, slow_grid), self.fast_pooling(fast_tokens, fast_grid)]
+        return [self.slow_pooling(slow_tokens, slow_grid, whole), self.fast_pooling(fast_tokens, fast_grid)]
 
 
 def slow_indices(num_frames: int, fast_ratio: int) -> range:
