@@ -16,8 +16,8 @@ from egorobot.errors import UserError
 
 # In the order in which they are used.
 COMMANDS = (
-    "pretrain", "pretrain.hod", "pretrain.probe", "pretrain.shards", "pretrain.convert", "collect", "train_bc",
-    "evaluate", "render", "leaderboard", "robomimic", "doctor", "bench",
+    "pretrain", "pretrain.hod", "pretrain.probe", "pretrain.shards", "pretrain.convert", "collect",
+    "import_dataset", "export_dataset", "train_bc", "evaluate", "render", "leaderboard", "robomimic", "doctor", "bench",
 )  # fmt: skip
 
 

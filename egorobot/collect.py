@@ -117,6 +117,8 @@ def collect(
 
 def _open_existing(path: Path, source: DemoSource) -> DemoInfo:
     info = open_demonstrations(path, 0, source.task, source.env_kwargs)
+    if info.imported is not None:
+        raise UserError(f"{path} was imported from {info.imported['source']}: choose another out=…")
     wanted = source.env_args(__version__)["collect"]
     for key, value in wanted.items():
         if info.env_args["collect"][key] != value:

@@ -3,9 +3,13 @@
 Prints the success rate with its interval, and where the outcomes of episodes differ from
 those that the run recorded. The run itself is left as it is; out= writes a result file.
 
+run= also takes a checkpoint of robomimic's own training (python -m egorobot.robomimic train)
+on our demonstrations; out= then makes a run folder of it, which the leaderboard counts.
+
 Examples:
     python -m egorobot.evaluate run=runs/kitchen/microwave/egovideo_nano/bc_mlp/demos100/seed0
     python -m egorobot.evaluate run=runs/kitchen/knob/state/bc_mlp/demos100/seed0 episodes=200 out=/tmp/knob.json
+    python -m egorobot.evaluate run=trained/test/20260101/models/model_epoch_50.pth out=runs/robomimic/knob
 """
 
 from collections.abc import Sequence
@@ -16,7 +20,7 @@ from omegaconf import DictConfig
 
 from egorobot.cli import command
 from egorobot.envs.demonstrations import EVAL_SEED_START
-from egorobot.envs.rendering import camera_names, render_fingerprint
+from egorobot.envs.rendering import camera_names, env_render_fingerprint
 from egorobot.errors import UserError
 from egorobot.files import write_json
 from egorobot.policies.rollout import EpisodeResult, rollout
@@ -65,7 +69,7 @@ def check_rendering(env_kwargs: dict[str, Any], expected: str, what: str) -> Non
     """
     if not camera_names(env_kwargs["camera"]):
         return
-    here = render_fingerprint(**{key: env_kwargs[key] for key in ("protocol", "camera", "image_size", "render")})
+    here = env_render_fingerprint(env_kwargs)
     if here != expected:
         raise UserError(
             f"{what} was trained on images drawn unlike those here (render fingerprint {expected}, here {here}): "
@@ -129,9 +133,33 @@ def compare(recorded: dict[str, Any], evaluation: dict[str, Any]) -> str:
     )
 
 
+def _evaluate_checkpoint(config: DictConfig) -> None:
+    from egorobot.robomimic_runs import evaluate_checkpoint  # imports this module
+
+    result = evaluate_checkpoint(
+        config.run,
+        config.out,
+        config.dataset,
+        config.policy_name,
+        config.episodes,
+        config.first_seed,
+        config.num_workers,
+    )
+    print(describe(result, result["eval"]))
+    if config.out is not None:
+        print(Path(config.out) / "result.json")
+
+
 @command("evaluate")
 def main(config: DictConfig) -> None:
     """Evaluate the run, print the rate and its agreement with the run's own, write `out`."""
+    if Path(config.run).suffix == ".pth":
+        _evaluate_checkpoint(config)
+        return
+    if config.dataset is not None or config.policy_name is not None:
+        raise UserError(
+            "dataset= and policy_name= are for a checkpoint of robomimic's own training: leave them out for a run"
+        )
     result = evaluate(config.run, config.episodes, config.first_seed, config.num_workers)
     print(describe(result, result["eval"]))
     print(compare(read_result(config.run)["eval"], result["eval"]))

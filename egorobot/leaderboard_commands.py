@@ -25,30 +25,43 @@ def repeat_commands(results: Sequence[Result]) -> list[str]:
 
     Returns:
         One command, with `--multirun` over tasks and seeds where there are several; more
-        where not every task has the same seeds and episodes.
+        where not every task has the same seeds and episodes, or was learnt from a file.
+        Where robomimic's own script trained, what to begin with.
     """
-    runs: dict[tuple[str, int, bool], set[int]] = defaultdict(set)
+    if any(result.get("trainer") == "robomimic" for result in results):
+        return [
+            "python -m egorobot.robomimic train --config CONFIG",
+            "python -m egorobot.evaluate run=MODEL out=FOLDER",
+        ]
+    runs: dict[tuple[str, int, bool, str], set[int]] = defaultdict(set)
     for result in results:
-        runs[result["task"], result["eval"]["episodes"], result["eval_max"] is not None].add(result["seed"])
-    sweeps: dict[tuple[tuple[int, ...], int, bool], list[str]] = defaultdict(list)
-    for (task, episodes, with_max), seeds in sorted(runs.items()):
-        sweeps[tuple(sorted(seeds)), episodes, with_max].append(task)
+        how = result["eval"]["episodes"], result["eval_max"] is not None, result.get("dataset", "")
+        runs[result["task"], *how].add(result["seed"])
+    sweeps: dict[tuple[tuple[int, ...], int, bool, str], list[str]] = defaultdict(list)
+    for (task, episodes, with_max, dataset), seeds in sorted(runs.items()):
+        sweeps[tuple(sorted(seeds)), episodes, with_max, dataset].append(task)
     return [_command(results[0], tasks, *how) for how, tasks in sweeps.items()]
 
 
-def _command(row: Result, tasks: Sequence[str], seeds: Sequence[int], episodes: int, with_max: bool) -> str:
+def _command(
+    row: Result, tasks: Sequence[str], seeds: Sequence[int], episodes: int, with_max: bool, dataset: str
+) -> str:
     camera = row["camera"]
-    options = {
+    # A file of demonstrations says what it shows.
+    what = {
         "task": ",".join(map(hydra_value, tasks)),
         "protocol": hydra_value(row["protocol"]),
+        "camera": hydra_value(camera) if isinstance(camera, str) else _hydra_list(camera),
+    }
+    options = {
+        **({"dataset": hydra_value(dataset)} if dataset else what),
         "encoder": hydra_value(row["encoder"]["name"]),
         "policy": hydra_value(row["policy"]),
         "num_demos": row["num_demos"],
         "seed": ",".join(map(str, seeds)),
-        "camera": hydra_value(camera) if isinstance(camera, str) else _hydra_list(camera),
         "episodes": episodes,
     } | ({"eval_max": "true"} if with_max else {})
-    sweep = ["--multirun"] if len(tasks) * len(seeds) > 1 else []
+    sweep = ["--multirun"] if (1 if dataset else len(tasks)) * len(seeds) > 1 else []
     return shlex.join([*PROGRAM, *sweep, *(f"{name}={value}" for name, value in options.items())])
 
 

@@ -4,28 +4,37 @@ Usage:
     python -m egorobot.robomimic SCRIPT [the script's own options]
 
 The nth episode that a script begins is reset with the seed 100000 + n (n = 0, 1, ...), as
-in our evaluation. Checkpoints are loaded as data: none can run code.
+in our evaluation. Checkpoints are loaded as data: none can run code. Training that fails ends
+with status 1. playback_dataset shows the dataset's own cameras unless --render_image_names
+names others.
 
 Examples:
     python -m egorobot.robomimic run_trained_agent --agent runs/…/policy.pth --n_rollouts 5
     python -m egorobot.robomimic get_dataset_info --dataset data/kitchen/microwave/left_cap2_112px_seed0.hdf5
+    python -m egorobot.robomimic playback_dataset --dataset data/….hdf5 --n 1 --video_path playback.mp4
+    python -m egorobot.robomimic train --config bc.json --dataset data/….hdf5
 """
 
+import argparse
 import ast
+import contextlib
 import difflib
 import importlib.util
+import io
 import os
 import pickle
 import pkgutil
 import runpy
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from egorobot.cli import fail
 from egorobot.errors import UserError
 
 PACKAGE = "robomimic.scripts"
+# What robomimic's train prints, and then ends with status 0.
+TRAINING_FAILED = "run failed with error"
 
 
 def script_folder() -> Path:
@@ -91,11 +100,54 @@ def register() -> None:
     file_utils.load_dict_from_checkpoint = load_checkpoint
 
 
+def with_cameras(arguments: list[str]) -> list[str]:
+    """Return the arguments of `playback_dataset` with the cameras of the dataset, where none are named.
+
+    robomimic has default cameras for its own environments only. Files that are not ours are left to it.
+    """
+    from egorobot.envs.demonstrations import read_info
+    from egorobot.envs.rendering import camera_names
+    from egorobot.envs.scene import CAMERAS
+
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--dataset")
+    parser.add_argument("--render_image_names", nargs="+")
+    parser.add_argument("--use-obs", action="store_true")
+    known, _ = parser.parse_known_args(arguments)
+    if known.dataset is None or known.render_image_names is not None:
+        return arguments
+    try:
+        info = read_info(Path(known.dataset).expanduser())
+    except UserError:
+        return arguments
+    cameras = camera_names(info.env_kwargs["camera"]) or tuple(CAMERAS)[:1]
+    return [*arguments, "--render_image_names", *(info.image_keys if known.use_obs else cameras)]
+
+
+class _Watch(io.TextIOBase):
+    """Passes text on to `stream`, and notices `sign` in it."""
+
+    def __init__(self, stream: TextIO, sign: str) -> None:
+        self._stream = stream
+        self._sign = sign
+        self.seen = False
+
+    def write(self, text: str) -> int:
+        """Pass `text` on."""
+        self.seen = self.seen or self._sign in text
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush the stream behind."""
+        self._stream.flush()
+
+
 def run_script(script: str, arguments: list[str]) -> None:
     """Run one of robomimic's scripts as if `arguments` had been typed after it.
 
     Raises:
         UserError: there is no such script, or it cannot find or read a file.
+        SystemExit: training failed.
     """
     names = script_names()
     if script not in names:
@@ -103,14 +155,19 @@ def run_script(script: str, arguments: list[str]) -> None:
         mend = f"did you mean '{close[0]}'?" if close else f"choose one of {', '.join(names)}"
         raise UserError(f"robomimic has no script '{script}': {mend}")
     register()
-    before = sys.argv
+    if script == "playback_dataset":
+        arguments = with_cameras(arguments)
+    before, watch = (sys.argv, sys.stdout, sys.stderr), _Watch(sys.stdout, TRAINING_FAILED)
     sys.argv = [script, *arguments]
     try:
-        runpy.run_module(f"{PACKAGE}.{script}", run_name="__main__", alter_sys=True)
-    except FileNotFoundError as error:
+        with contextlib.redirect_stdout(watch):
+            runpy.run_module(f"{PACKAGE}.{script}", run_name="__main__", alter_sys=True)
+    except OSError as error:
         raise UserError(f"robomimic's {script}: {error}") from error
     finally:
-        sys.argv = before
+        sys.argv, sys.stdout, sys.stderr = before  # train puts a log in their place
+    if script == "train" and watch.seen:
+        sys.exit(1)
 
 
 def main() -> None:

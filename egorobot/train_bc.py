@@ -6,6 +6,7 @@ was killed goes on from its last finished stage; a finished one is not repeated.
 
 Examples:
     python -m egorobot.train_bc task=microwave
+    python -m egorobot.train_bc dataset=data/d4rl/microwave/kitchen_complete-v0_left_cap2_112px.hdf5 num_demos=19
     python -m egorobot.train_bc --multirun task=knob,door encoder=state,blank,random_vit seed=0,1,2
 """
 
@@ -20,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from egorobot.cli import check_overrides, command, load_config
 from egorobot.collect import collect
-from egorobot.envs.demonstrations import DemoInfo
+from egorobot.envs.demonstrations import DemoInfo, open_demonstrations
 from egorobot.errors import UserError
 from egorobot.evaluate import describe, evaluation_seeds, load_checked_policy, summarize
 from egorobot.policies.rollout import EpisodeResult, rollout
@@ -49,6 +50,7 @@ def train_bc(config: DictConfig) -> dict[str, Any]:
     """
     if config.num_demos < 1 or config.videos < 0:
         raise UserError(f"num_demos={config.num_demos}, videos={config.videos}: at least 1 and 0 are needed")
+    config = with_dataset(config)
     seeds = evaluation_seeds(config.episodes)
     encoder = _describe_encoder(config)
     run = Run(run_folder(config))
@@ -62,6 +64,23 @@ def train_bc(config: DictConfig) -> dict[str, Any]:
         result = read_result(run.folder)
         _render(run, config, result, recorded)
     return result
+
+
+def with_dataset(config: DictConfig) -> DictConfig:
+    """Return the options with task, protocol, cameras and looks of the file in `dataset`, if one is named there.
+
+    Raises:
+        UserError: the file is missing, damaged, holds too few demonstrations, or no images
+            are drawn like its own here.
+    """
+    if config.dataset is None:
+        return config
+    info = open_demonstrations(config.dataset, config.num_demos)
+    adopted: dict[Any, Any] = {key: info.env_kwargs[key] for key in ("camera", "image_size", "render")}
+    adopted |= {"task": {"name": info.task}, "protocol": {"name": info.protocol}}
+    merged = OmegaConf.merge(config, adopted)
+    assert isinstance(merged, DictConfig)
+    return merged
 
 
 def _describe_encoder(config: DictConfig) -> "EncoderInfo":
@@ -103,6 +122,8 @@ def _train(run: Run, config: DictConfig) -> None:
 
 
 def _collect(config: DictConfig) -> DemoInfo:
+    if config.dataset is not None:
+        return open_demonstrations(config.dataset, config.num_demos)
     collection = collect(
         config.task.name,
         config.protocol.name,
@@ -157,7 +178,7 @@ def _evaluate(run: Run, config: DictConfig, seeds: Sequence[int]) -> list[Episod
         "versions": versions(),
         "render_fingerprint": policy.render_fingerprint,
         "git_commit": git_commit(),
-    }
+    } | ({} if config.dataset is None else {"dataset": str(config.dataset)})
     write_result(run.folder, result)
     return episodes
 
@@ -235,6 +256,7 @@ def main(config: DictConfig) -> None:
     """Do what the options ask for, pre-training before and a leaderboard after if they say so."""
     if config.pretrain is not None:
         _pretrain(config)
+    config = with_dataset(config)
     folder = run_folder(config)
     if (folder / "result.json").exists():
         print(f"{folder} is finished: choose run_dir=… to run again")

@@ -17,8 +17,8 @@ def test_commands_repeat_a_row(
 ) -> None:
     one = make_result(camera=["left_cap2", "right_cap2"], best=45)
     assert repeat_commands([one]) == [
-        "python -m egorobot.train_bc task=microwave protocol=kitchen encoder=egovideo_nano policy=bc_mlp num_demos=100 "
-        "seed=0 'camera=[left_cap2,right_cap2]' episodes=50 eval_max=true"
+        "python -m egorobot.train_bc task=microwave protocol=kitchen 'camera=[left_cap2,right_cap2]' "
+        "encoder=egovideo_nano policy=bc_mlp num_demos=100 seed=0 episodes=50 eval_max=true"
     ]
     assert "&#x27;camera=[left_cap2,right_cap2]&#x27;" in write_board(tmp_path, one)
     grid = [make_result(task=task, seed=seed) for task in ("knob", "door") for seed in (2, 0, 1)]
@@ -26,6 +26,16 @@ def test_commands_repeat_a_row(
     assert "--multirun task=door,knob protocol=kitchen" in command and " seed=0,1,2 " in command
     ragged = repeat_commands([*grid, make_result(task="microwave")])
     assert len(ragged) == 2 and "task=microwave" in ragged[1] and "--multirun" not in ragged[1]
+
+
+def test_commands_name_what_was_trained_on(make_result: Callable[..., dict[str, Any]]) -> None:
+    imported = [make_result(seed=seed) | {"dataset": "data/my file.hdf5"} for seed in (0, 1)]
+    (command,) = repeat_commands(imported)
+    config = load_config("train_bc", [a for a in shlex.split(command)[4:] if not a.startswith("seed")])
+    assert config.dataset == "data/my file.hdf5" and "--multirun" in command
+    assert "task=" not in command and "camera=" not in command
+    train, evaluate = repeat_commands([make_result() | {"trainer": "robomimic"}])
+    assert "robomimic train" in train and "evaluate" in evaluate
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,30 @@
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium
+import h5py
+import imageio.v2 as imageio
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from egorobot import robomimic
+from egorobot.collect import collect
+from egorobot.envs.camera_env import CameraEnv
+from egorobot.envs.demonstrations import open_demonstrations
 from egorobot.errors import UserError
 from egorobot.evaluate import load_checked_policy
+from egorobot.policies.checkpoint import load_policy
 from egorobot.policies.rollout import rollout
+from egorobot.policies.training import train_policy
+
+PRESETS = sorted(path.stem for path in (Path(robomimic.__file__).parent / "configs" / "policy").glob("*.yaml"))
 
 
 def test_run_trained_agent_agrees_with_our_evaluation(finished_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,6 +50,78 @@ def test_get_dataset_info_reads_our_demonstrations(finished_run: Path, patches: 
     assert "egorobot/Slide-v0" in done.stdout
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_acts_in_robomimics_runner_as_in_ours(
+    preset: str, demonstrations: Path, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = yaml.safe_load((root / "egorobot" / "configs" / "policy" / f"{preset}.yaml").read_text())
+    options |= {"steps": 2, "batch_size": 8}
+    encoder = "end_to_end" if options["end_to_end"] else "state"
+    checkpoint = train_policy(demonstrations, encoder, options, 3, 0, tmp_path, tmp_path, progress=False).checkpoint
+    steps, written = 12, tmp_path / "rollout.hdf5"  # more than the networks remember
+    arguments = ["--n_rollouts", "1", "--horizon", str(steps), "--seed", "1", "--dataset_path", str(written)]
+    robomimic.run_script("run_trained_agent", ["--agent", str(checkpoint), *arguments])
+    with h5py.File(written, "r") as file:
+        theirs, states = file["data/demo_0/actions"][()], file["data/demo_0/states"][()]
+    assert len(theirs) == steps
+    policy = load_policy(checkpoint)
+    env = gymnasium.make(policy.env_name, **policy.env_kwargs).unwrapped
+    assert isinstance(env, CameraEnv)
+    observation = env.reset(seed=100000)[0]
+    for step in range(steps):
+        np.testing.assert_array_equal(env.get_state(), states[step])
+        ours = policy.act({key: value[None] for key, value in observation.items()})[0]
+        # robomimic draws from a mixture with torch's generator as it finds it, we by the step.
+        if preset != "bc_gmm":
+            np.testing.assert_array_equal(ours, np.clip(theirs[step], -1, 1))
+        observation = env.step(theirs[step])[0]
+    env.close()
+
+
+def test_playback_shows_the_datasets_own_cameras(demonstrations: Path, tmp_path: Path) -> None:
+    for flags, size in (([], 512), (["--use-obs"], 64)):
+        video = tmp_path / f"{size}.mp4"
+        arguments = ["--dataset", str(demonstrations), "--n", "1", "--video_path", str(video), *flags]
+        robomimic.run_script("playback_dataset", arguments)
+        frames = imageio.mimread(video, "FFMPEG")
+        with h5py.File(demonstrations, "r") as file:
+            first = file["data/demo_0/obs/left_cap2_image"][0]
+            assert len(frames) == -(-len(file["data/demo_0/actions"]) // 5)
+        assert frames[0].shape == (size, size, 3)
+        small = np.asarray(frames[0], np.float32).reshape(64, size // 64, 64, size // 64, 3).mean((1, 3))
+        assert np.abs(small - first).mean() < 8  # of 255: the same view, through a video
+
+
+def test_actions_of_an_unperturbed_demonstration_lead_where_they_led(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "slide.hdf5"
+    collect("slide", num_demos=1, bursts=False, camera=None, out=path, num_workers=1)
+    capsys.readouterr()
+    arguments = [
+        "--dataset",
+        str(path),
+        "--use-actions",
+        "--video_path",
+        str(tmp_path / "video.mp4"),
+        "--video_skip",
+        "99",
+    ]
+    robomimic.run_script("playback_dataset", arguments)
+    printed = capsys.readouterr().out
+    assert "Playing back episode: demo_0" in printed
+    assert "diverged" not in printed
+
+
+def test_split_train_val_leaves_demonstrations_as_they_are(demonstrations: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(demonstrations, tmp_path / "microwave.hdf5"))
+    robomimic.run_script("split_train_val", ["--dataset", str(path), "--ratio", "0.34"])
+    with h5py.File(path, "r") as file:
+        train, valid = set(file["mask/train"][()]), set(file["mask/valid"][()])
+    assert (len(train), len(valid), len(train | valid)) == (2, 1, 3)
+    assert open_demonstrations(path, 3).fingerprint() == open_demonstrations(demonstrations).fingerprint()
+
+
 def test_help_lists_the_scripts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["robomimic", "--help"])
     robomimic.main()
@@ -54,6 +138,10 @@ def test_help_lists_the_scripts(capsys: pytest.CaptureFixture[str], monkeypatch:
         (["../evil"], "error: robomimic has no script '../evil': choose one of"),
         (["run_trained_agent", "--agent", "nowhere.pth"], "error: no checkpoint at nowhere.pth"),
         (["get_dataset_info", "--dataset", "nowhere.hdf5"], "error: robomimic's get_dataset_info:"),
+        (
+            ["playback_dataset", "--dataset", "cut.hdf5", "--video_path", "v.mp4"],
+            "error: robomimic's playback_dataset:",
+        ),
     ],
 )
 def test_bad_input_is_one_line(
@@ -64,6 +152,7 @@ def test_bad_input_is_one_line(
     tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("cut.hdf5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     monkeypatch.setattr(sys, "argv", ["robomimic", *arguments])
     with pytest.raises(SystemExit) as caught:
         robomimic.main()

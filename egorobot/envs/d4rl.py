@@ -1,4 +1,4 @@
-"""Protocol `d4rl`: the tasks of `FrankaKitchen-v1` as it is, seen through our cameras."""
+"""Protocol `d4rl`: the tasks of D4RL's kitchen and of `FrankaKitchen-v1`, seen through our cameras."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,7 @@ from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
 
 from egorobot.envs.camera_env import CameraEnv, Observation
+from egorobot.envs.d4rl_engines import make_engine
 from egorobot.envs.d4rl_tasks import D4RL_TASKS, HORIZON
 from egorobot.envs.scene import kitchen_spec
 from egorobot.envs.simulation import DESK, NUM_ROBOT_JOINTS
@@ -18,12 +19,17 @@ _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
 class D4RLEnv(CameraEnv, EzPickle):
-    """A task or sequence of tasks of `FrankaKitchen-v1`, in whatever order it is done.
+    """A task or sequence of tasks of D4RL's kitchen, in whatever order it is done.
 
     Physics, actions, goals (||q - goal|| < 0.3), reward (tasks completed on this step)
-    and the 280 steps of an episode are those of gymnasium-robotics, without noise.
+    and the 280 steps of an episode are those of the engine, without noise. The two engines
+    move alike to the last bit, until the arm touches the pedestal that it stands on: in
+    gymnasium-robotics' model it stops there, in D4RL's it goes through.
     Every reset is the same: a policy without randomness always succeeds or never.
     `info` holds `success` (all tasks completed) and `completed` (how many).
+
+    Images are drawn from gymnasium-robotics' model, whichever engine moves it, as those of
+    all other protocols are; the models differ to the eye in the pedestal's colour.
 
     Args:
         task: a name in `D4RL_TASKS`.
@@ -34,9 +40,12 @@ class D4RLEnv(CameraEnv, EzPickle):
         num_frames: frames of the episode's history in an image observation.
         frame_rate: rate of those frames (Hz); None is the control rate.
         render_mode: `rgb_array` or None; `render()` shows the first camera.
+        engine: what moves the kitchen: `gymnasium_robotics` (`FrankaKitchen-v1`), or `d4rl`,
+            the environment class and model of the package of that name.
 
     Raises:
-        UserError: an unknown task, camera or preset, or a number out of range.
+        UserError: an unknown task, camera, preset or engine, a number out of range, or D4RL
+            is wanted and missing.
     """
 
     def __init__(
@@ -49,17 +58,16 @@ class D4RLEnv(CameraEnv, EzPickle):
         num_frames: int = 1,
         frame_rate: float | None = None,
         render_mode: str | None = None,
+        engine: str = "gymnasium_robotics",
     ) -> None:
-        # Registers dozens of environments and is of no use to the other tasks.
-        from gymnasium_robotics.envs.franka_kitchen import KitchenEnv as FrankaKitchen
-
         looks = (camera, image_size, render, include_state, num_frames, frame_rate, render_mode)
-        EzPickle.__init__(self, task, *looks)
+        EzPickle.__init__(self, task, *looks, engine)
         if task not in D4RL_TASKS:
             raise UserError(f"unknown task '{task}' of protocol 'd4rl': choose one of {', '.join(D4RL_TASKS)}")
         CameraEnv.__init__(self, *looks)
-        self.elements = D4RL_TASKS[task].elements
-        self._kitchen = FrankaKitchen(list(self.elements), robot_noise_ratio=0.0, object_noise_ratio=0.0)
+        self.task = D4RL_TASKS[task]
+        self.elements = self.task.elements
+        self._kitchen = make_engine(engine, self.task)
         # The same kitchen with our cameras and the preset's meshes, to draw.
         model = kitchen_spec(self.preset).compile()
         self._drawn = model, mujoco.MjData(model)
@@ -88,16 +96,16 @@ class D4RLEnv(CameraEnv, EzPickle):
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin an episode; all begin alike."""
         super().reset(seed=seed)
-        self._kitchen.reset(seed=seed)
+        self._kitchen.reset()
         self._step_count = 0
         return self._observe(begin=True), self._info()
 
     def step(self, action: NDArray[np.floating]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Advance one control step (0.08 s) under `action`, (9,) in [-1, 1]: joint velocities in 2 rad/s."""
-        _, reward, terminated, _, _ = self._kitchen.step(np.asarray(action, np.float64))
+        reward, terminated = self._kitchen.step(np.asarray(action, np.float64))
         self._step_count += 1
         truncated = self._step_count >= HORIZON
-        return self._observe(begin=False), float(reward), bool(terminated), truncated, self._info()
+        return self._observe(begin=False), reward, terminated, truncated, self._info()
 
     def get_state(self) -> NDArray[np.float64]:
         """Return everything needed to go on from here exactly, as one vector.
@@ -107,27 +115,43 @@ class D4RLEnv(CameraEnv, EzPickle):
         kitchen = self._kitchen
         state = np.empty(mujoco.mj_stateSize(kitchen.model, _STATE))
         mujoco.mj_getState(kitchen.model, kitchen.data, state, _STATE)
-        completed = [element in kitchen.episode_task_completions for element in self.elements]
+        completed = [element in kitchen.completed for element in self.elements]
         return np.concatenate([state, completed, [self._step_count]])
 
     def set_state(self, state: NDArray[np.float64]) -> Observation:
-        """Go back to what `get_state` returned, and return the observation there."""
+        """Go back to what `get_state` returned, and return the observation there.
+
+        Raises:
+            UserError: the state is one of another task or engine.
+        """
         kitchen = self._kitchen
         size = mujoco.mj_stateSize(kitchen.model, _STATE)
+        if len(state) != size + len(self.elements) + 1:
+            raise UserError(
+                f"a state of {len(state)} numbers is not one of task '{self.task.name}' on this engine, "
+                f"which has {size + len(self.elements) + 1}: take the environment that it was recorded with"
+            )
         mujoco.mj_setState(kitchen.model, kitchen.data, np.ascontiguousarray(state[:size]), _STATE)
-        # Control starts from the joint positions last observed.
-        kitchen.robot_env._last_robot_qpos = kitchen.data.qpos[:NUM_ROBOT_JOINTS].copy()
-        done = [element for element, flag in zip(self.elements, state[size:-1], strict=True) if flag]
+        kitchen.resume([element for element, flag in zip(self.elements, state[size:-1], strict=True) if flag])
         self._step_count = int(state[-1])
-        kitchen.episode_task_completions[:] = done
-        kitchen.tasks_to_complete = set(self.elements) - set(done)
         return self._observe(begin=True)
 
     def status(self) -> tuple[float, bool, bool]:
         """Return 0 (completing a task is an event, not a state), whether the episode is over, and its success."""
-        success = len(self._kitchen.episode_task_completions) == len(self.elements)
+        success = len(self._kitchen.completed) == len(self.elements)
         return 0.0, success or self._step_count >= HORIZON, success
 
+    def normalized_score(self, episode_return: float) -> float:
+        """Return D4RL's score of an episode's sum of rewards: by D4RL's reference numbers, 1 where all is done.
+
+        Raises:
+            UserError: D4RL is missing, or has no reference numbers for the task.
+        """
+        # Touches D4RL, which is an extra.
+        from egorobot.envs.d4rl_package import normalized_score
+
+        return normalized_score(self.task, episode_return)
+
     def _info(self) -> dict[str, Any]:
-        completed = len(self._kitchen.episode_task_completions)
+        completed = len(self._kitchen.completed)
         return {"success": completed == len(self.elements), "completed": completed}

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
-HORIZON = 280  # FrankaKitchen-v1
+HORIZON = 280  # FrankaKitchen-v1, D4RL 1.1
 
 
 @dataclass(frozen=True)
 class D4RLTask:
-    """One task, or a sequence of tasks, of `FrankaKitchen-v1`.
+    """One task, or a sequence of tasks, of D4RL's kitchen and of `FrankaKitchen-v1`.
 
     Attributes:
         name: as in its id.
-        elements: what has to be done, in the names of gymnasium-robotics.
+        elements: what has to be done, in the names that D4RL and gymnasium-robotics share.
     """
 
     name: str
@@ -19,8 +19,18 @@ class D4RLTask:
 
     @property
     def env_id(self) -> str:
-        """Gymnasium id."""
-        return f"egorobot/D4RL-{self.name}-v0"
+        """Gymnasium id on `FrankaKitchen-v1`, which needs nothing but this package."""
+        return f"egorobot/FrankaKitchen-{self.name.removeprefix('kitchen-')}-v1"
+
+    @property
+    def package_env_id(self) -> str:
+        """Gymnasium id on D4RL's own environment."""
+        return f"egorobot/D4RL-{self.package_name}"
+
+    @property
+    def package_name(self) -> str:
+        """What D4RL calls it, if it is a sequence."""
+        return f"{self.name}-v0"
 
 
 _ELEMENTS = ("bottom burner", "top burner", "light switch", "slide cabinet", "hinge cabinet", "microwave", "kettle")

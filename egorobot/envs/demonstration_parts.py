@@ -1,12 +1,14 @@
 """Writing demonstrations so that a kill at any moment loses one episode at most.
 
-Each seed tried leaves a small file: its demonstration, or the mark of a failure. They are
-made in any order by any number of processes, and joined in the order of their seeds.
+Each seed tried, or episode imported, leaves a small file: its demonstration, or the mark of
+a failure. They are made in any order by any number of processes, and joined in the order of
+their numbers.
 """
 
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +77,7 @@ class DemoMaker:
             observations = [self.env.set_state(state) for state in episode.states]
             stacked = {key: np.stack([o[key] for o in observations]) for key in observations[0]}
             with atomic_path(part_path(folder, index)) as path, h5py.File(path, "w") as file:
-                _write_demo(file.create_group("demo"), seed, episode, stacked)
+                write_demo(file.create_group("demo"), _content(episode, stacked), {"seed": seed})
         else:
             with atomic_path(failure_path(folder, index)) as path:
                 path.touch()
@@ -99,16 +101,39 @@ def outcome(folder: Path, index: int) -> bool | None:
     return False if failure_path(folder, index).exists() else None
 
 
-def _write_demo(group: h5py.Group, seed: int, episode: Episode, observations: dict[str, NDArray[Any]]) -> None:
-    dones = np.zeros(episode.length, np.int64)
+@dataclass(frozen=True)
+class DemoContent:
+    """What is written of one demonstration of N steps.
+
+    Attributes:
+        actions: (N, 9) float32 in [-1, 1].
+        rewards: (N,) float32.
+        states: the environment's state before each action, (N, S) float64.
+        observations: arrays (N, ...) by key.
+    """
+
+    actions: NDArray[np.float32]
+    rewards: NDArray[np.float32]
+    states: NDArray[np.float64]
+    observations: Mapping[str, NDArray[Any]]
+
+
+def _content(episode: Episode, observations: Mapping[str, NDArray[Any]]) -> DemoContent:
+    return DemoContent(episode.actions, episode.rewards, episode.states, observations)
+
+
+def write_demo(group: h5py.Group, demo: DemoContent, attrs: Mapping[str, Any]) -> None:
+    """Write one demonstration into an empty group, with its length, its digest and `attrs`."""
+    length = len(demo.actions)
+    dones = np.zeros(length, np.int64)
     dones[-1] = 1
     arrays: dict[str, NDArray[Any]] = {
-        "actions": episode.actions,
-        "rewards": episode.rewards,
+        "actions": demo.actions,
+        "rewards": demo.rewards,
         "dones": dones,
-        "states": episode.states,
+        "states": demo.states,
     }
-    arrays |= {f"obs/{key}": value for key, value in observations.items()}
+    arrays |= {f"obs/{key}": value for key, value in demo.observations.items()}
     hashed: list[bytes | str] = []
     for name, array in arrays.items():
         # Images by frame, for random access. Measured on these images: gzip at level 1 is
@@ -119,8 +144,9 @@ def _write_demo(group: h5py.Group, seed: int, episode: Episode, observations: di
             name, data=array, chunks=chunks, compression="gzip", compression_opts=1, shuffle=not image, fletcher32=True
         )
         hashed += [name, str(array.dtype), str(array.shape), array.tobytes()]
-    group.attrs["num_samples"] = episode.length
-    group.attrs["seed"] = seed
+    group.attrs["num_samples"] = length
+    for key, value in attrs.items():
+        group.attrs[key] = value
     group.attrs["digest"] = digest(*hashed)
 
 

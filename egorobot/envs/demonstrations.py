@@ -2,7 +2,8 @@
 
 Layout: `data/demo_i/{actions,rewards,dones,states}`, `data/demo_i/obs/{<camera>_image,
 proprio,state}`, `mask/{train,valid}`, and `data.attrs["env_args"]`, JSON from which the
-very same environment can be rebuilt.
+very same environment can be rebuilt. It also says where the demonstrations are from: in
+`collect` which seeds of the expert, or in `import` which dataset of somebody else.
 """
 
 import json
@@ -15,7 +16,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from egorobot.envs.rendering import camera_names, render_fingerprint
+from egorobot.envs.d4rl_tasks import D4RL_TASKS, HORIZON
+from egorobot.envs.protocols import get_protocol
+from egorobot.envs.rendering import camera_names, env_render_fingerprint
 from egorobot.envs.tasks import TASKS, get_task
 from egorobot.errors import UserError
 from egorobot.files import digest
@@ -64,7 +67,7 @@ class DemoInfo:
         env_args: what `data.attrs["env_args"]` says.
         obs_keys: keys of the observations.
         lengths: control steps of each demonstration.
-        seeds: reset seed of each demonstration.
+        seeds: reset seed of each demonstration; None where an imported dataset does not tell.
         digests: hash of the content of each demonstration.
     """
 
@@ -73,7 +76,7 @@ class DemoInfo:
     env_args: dict[str, Any]
     obs_keys: tuple[str, ...]
     lengths: tuple[int, ...]
-    seeds: tuple[int, ...]
+    seeds: tuple[int | None, ...]
     digests: tuple[str, ...]
 
     @property
@@ -92,6 +95,21 @@ class DemoInfo:
         return dict(self.env_args["env_kwargs"])
 
     @property
+    def protocol(self) -> str:
+        """Name of the protocol."""
+        return str(self.env_kwargs.get("protocol", "d4rl"))
+
+    @property
+    def horizon(self) -> int:
+        """Control steps of an episode of the environment."""
+        return HORIZON if self.protocol == "d4rl" else get_protocol(self.protocol).horizon
+
+    @property
+    def imported(self) -> dict[str, Any] | None:
+        """What an imported file says of its source; None for one that was collected."""
+        return self.env_args.get("import")
+
+    @property
     def render_fingerprint(self) -> str:
         """Hash of an image of a fixed state, drawn where the file was collected."""
         return str(self.env_args["render_fingerprint"])
@@ -106,11 +124,18 @@ class DemoInfo:
         return digest(self.env_name, *self.digests[:num_demos])
 
     def tries(self, num_demos: int | None = None) -> int:
-        """Return how many seeds the expert tried for the first `num_demos` demonstrations."""
+        """Return how many seeds the expert tried for the first `num_demos` demonstrations.
+
+        Raises:
+            ValueError: the demonstrations are not the expert's.
+        """
         num_demos = self.num_demos if num_demos is None else num_demos
         if num_demos == 0:
             return 0
-        return self.seeds[num_demos - 1] - first_demo_seed(self.env_args["collect"]["seed"]) + 1
+        last = self.seeds[num_demos - 1]
+        if self.imported is not None or last is None:
+            raise ValueError(f"{self.path} was imported: no expert tried seeds for it")
+        return last - first_demo_seed(self.env_args["collect"]["seed"]) + 1
 
 
 def open_demonstrations(
@@ -119,7 +144,7 @@ def open_demonstrations(
     """Check a file of demonstrations and return what it holds.
 
     Args:
-        path: HDF5 file written by `egorobot.collect`.
+        path: HDF5 file written by `egorobot.collect` or `egorobot.import_dataset`.
         num_demos: demonstrations that it must at least hold.
         task: name of the task that it must be of; None is any.
         kwargs: `env_kwargs` that it must have been collected with; None is any.
@@ -130,18 +155,18 @@ def open_demonstrations(
     """
     info = read_info(path)
     if info.num_demos < num_demos:
-        raise UserError(
-            f"{info.path} holds {info.num_demos} demonstrations, fewer than {num_demos}: "
-            f"egorobot.collect with its settings, num_demos={num_demos} and out={info.path} extends it"
-        )
-    if task is not None and info.task != get_task(task).name:
+        mend = f"egorobot.collect with its settings, num_demos={num_demos} and out={info.path} extends it"
+        if info.imported is not None:
+            mend = f"it was imported, so ask for num_demos={info.num_demos} at most"
+        raise UserError(f"{info.path} holds {info.num_demos} demonstrations, fewer than {num_demos}: {mend}")
+    if task is not None and info.task != (task if task in D4RL_TASKS else get_task(task).name):
         raise UserError(f"{info.path} holds demonstrations of '{info.task}', not '{task}': choose another file")
     for key, wanted in (kwargs or {}).items():
         if info.env_kwargs.get(key) != wanted:
             raise UserError(
                 f"{info.path} was collected with {key}={info.env_kwargs.get(key)}, not {wanted}: choose another file"
             )
-    here = render_fingerprint(**info.env_kwargs)
+    here = env_render_fingerprint(info.env_kwargs)
     if info.render_fingerprint != here:
         raise UserError(
             f"{info.path} was drawn unlike images are drawn here (render fingerprint {info.render_fingerprint}, "
@@ -174,11 +199,14 @@ def _read_info(path: Path, file: h5py.File) -> DemoInfo:
         raise KeyError("no data.attrs['env_args']")
     args = json.loads(data.attrs["env_args"])
     tasks = {task.env_id: task.name for task in TASKS.values()}
+    tasks |= {task.env_id: task.name for task in D4RL_TASKS.values()}
     if args.get("env_name") not in tasks:
         raise ValueError(f"env_name is {args.get('env_name')}")
-    for key in ("env_kwargs", "render_fingerprint", "collect"):
+    for key in ("env_kwargs", "render_fingerprint"):
         if key not in args:
             raise KeyError(f"no {key} in env_args")
+    if "collect" not in args and "import" not in args:
+        raise KeyError("neither collect nor import in env_args")
     demos = [data[f"demo_{i}"] for i in range(len(data))]
     return DemoInfo(
         path=path,
@@ -186,9 +214,13 @@ def _read_info(path: Path, file: h5py.File) -> DemoInfo:
         env_args=args,
         obs_keys=tuple(sorted(demos[0]["obs"])) if demos else (),
         lengths=tuple(int(demo.attrs["num_samples"]) for demo in demos),
-        seeds=tuple(int(demo.attrs["seed"]) for demo in demos),
+        seeds=tuple(_seed(demo, needed="collect" in args) for demo in demos),
         digests=tuple(str(demo.attrs["digest"]) for demo in demos),
     )
+
+
+def _seed(demo: h5py.Group, needed: bool) -> int | None:
+    return int(demo.attrs["seed"]) if needed or "seed" in demo.attrs else None
 
 
 @dataclass(frozen=True)

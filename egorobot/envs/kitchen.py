@@ -57,8 +57,8 @@ class KitchenEnv(CameraEnv, EzPickle):
         EzPickle.__init__(self, task, protocol, *looks)
         if protocol == "d4rl":
             raise UserError(
-                "protocol 'd4rl' has ids of its own: egorobot/D4RL-microwave-v0, egorobot/D4RL-kitchen-complete-v0 "
-                "and others (egorobot.envs.d4rl_tasks)"
+                "protocol 'd4rl' has ids of its own: egorobot/FrankaKitchen-microwave-v1, egorobot/D4RL-microwave-v0 "
+                "with the extra d4rl, and others (egorobot.envs.d4rl_tasks)"
             )
         CameraEnv.__init__(self, *looks)
         self.simulation = KitchenSimulation(get_task(task), get_protocol(protocol), self.preset)

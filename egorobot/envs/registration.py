@@ -8,10 +8,12 @@ from egorobot.envs.tasks import TASKS
 
 def register_envs() -> None:
     """Register `egorobot/Microwave-v0` and the other ids with Gymnasium; again is harmless."""
-    for task in TASKS.values():
-        _register(task.env_id, "egorobot.envs.kitchen:KitchenEnv", {"task": task.name})
-    for name, sequence in D4RL_TASKS.items():
-        _register(sequence.env_id, "egorobot.envs.d4rl:D4RLEnv", {"task": name})
+    for kitchen_task in TASKS.values():
+        _register(kitchen_task.env_id, "egorobot.envs.kitchen:KitchenEnv", {"task": kitchen_task.name})
+    for name, task in D4RL_TASKS.items():
+        # An id means one engine, whatever is installed.
+        for env_id, engine in ((task.env_id, "gymnasium_robotics"), (task.package_env_id, "d4rl")):
+            _register(env_id, "egorobot.envs.d4rl:D4RLEnv", {"task": name, "engine": engine})
 
 
 def _register(env_id: str, entry_point: str, kwargs: dict[str, object]) -> None:

@@ -2,7 +2,8 @@
 
 import atexit
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -174,15 +175,23 @@ def render_fingerprint(
     """Return a hash of what the cameras see in one fixed state, on this machine.
 
     Images of two datasets are drawn alike if, and only if, their fingerprints are the
-    same: protocol (its crop), size, preset, MuJoCo and the OpenGL driver all show in it.
+    same: protocol (its crop; `d4rl` has none), size, preset, MuJoCo and the OpenGL driver
+    all show in it.
     """
     return _render_fingerprint(protocol, camera_names(camera), image_size, render)
+
+
+def env_render_fingerprint(env_kwargs: Mapping[str, Any]) -> str:
+    """Return `render_fingerprint` for the arguments of an environment; those without a protocol are of `d4rl`."""
+    looks = {key: env_kwargs[key] for key in ("camera", "image_size", "render")}
+    return render_fingerprint(env_kwargs.get("protocol", "d4rl"), **looks)
 
 
 @cache
 def _render_fingerprint(protocol: str, cameras: tuple[str, ...], image_size: int, render: str) -> str:
     preset = get_render_preset(render)
-    simulation = KitchenSimulation(TASKS["knob"], get_protocol(protocol), preset)
+    settings = replace(get_protocol("kitchen"), crop=1.0) if protocol == "d4rl" else get_protocol(protocol)
+    simulation = KitchenSimulation(TASKS["knob"], settings, preset)
     simulation.reset(np.random.default_rng(0))
     if not cameras:
         return digest("no camera")

@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 from robomimic.envs.env_base import EnvBase, EnvType
+from robomimic.envs.wrappers import EnvWrapper
 from robomimic.utils import env_utils, obs_utils
 
 import egorobot
@@ -146,8 +147,8 @@ class EnvKitchen(EnvBase):
 
     @property
     def name(self) -> str:
-        """Gymnasium id."""
-        return self._env_name
+        """Gymnasium id, as a file name: robomimic's training names checkpoints and videos by it."""
+        return self._env_name.replace("/", "_")
 
     @property
     def type(self) -> int:
@@ -162,7 +163,7 @@ class EnvKitchen(EnvBase):
     def serialize(self) -> dict[str, Any]:
         """Return what is needed to make this environment again."""
         kwargs = {**deepcopy(self._kwargs), "seed_start": self._seed_start}
-        return {"env_name": self.name, "env_version": self.version, "type": self.type, "env_kwargs": kwargs}
+        return {"env_name": self._env_name, "env_version": self.version, "type": self.type, "env_kwargs": kwargs}
 
     @classmethod
     def create_for_data_processing(
@@ -193,7 +194,7 @@ class EnvKitchen(EnvBase):
         return ()
 
     def __repr__(self) -> str:
-        return f"{self.name} {self._kwargs}"
+        return f"{self._env_name} {self._kwargs}"
 
 
 def register() -> None:
@@ -224,6 +225,8 @@ def register() -> None:
             return process_other(env_meta, *looks)
         return EnvKitchen.create_for_data_processing(name, *looks, **env_meta["env_kwargs"])
 
+    # run_trained_agent takes none but an EnvBase, and wraps the environment of a policy with a history.
+    EnvBase.register(EnvWrapper)
     create_env_from_metadata.knows_egorobot = True  # type: ignore[attr-defined]
     env_utils.create_env_from_metadata = create_env_from_metadata
     env_utils.create_env_for_data_processing = create_env_for_data_processing

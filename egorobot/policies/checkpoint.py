@@ -23,6 +23,7 @@ from egorobot.files import atomic_path
 from egorobot.policies.core import FrozenEncoderCore, cores, to_embedding_axes
 from egorobot.policies.image_encoder import default_device, weights_digest
 from egorobot.policies.observations import EncoderInfo, ObservationSpec, policy_env_kwargs
+from egorobot.policies.robomimic_checkpoint import adopt, is_robomimics
 from egorobot.policies.robomimic_config import ALGO, make_algo
 from egorobot.torch_state import torch_seed
 
@@ -76,8 +77,10 @@ def save_checkpoint(
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Return the content of a checkpoint, without running any code that it might hold.
 
+    One of robomimic's own training on our demonstrations becomes one of ours.
+
     Raises:
-        UserError: it is missing, damaged, or not one of ours.
+        UserError: it is missing, damaged, or neither ours nor robomimic's.
     """
     path = Path(path)
     if not path.is_file():
@@ -87,6 +90,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} is damaged or no policy of egorobot: train again, or choose another file") from error
     missing = [key for key in ENTRIES if not isinstance(content, dict) or key not in content]
+    if missing == ["egorobot"] and is_robomimics(content):
+        return adopt(content, SCHEMA, path)
     if missing:
         raise UserError(f"{path} is no policy of egorobot (it lacks '{missing[0]}'): choose a file train_bc wrote")
     if not isinstance(content["egorobot"], dict) or content["egorobot"].get("schema") != SCHEMA:

@@ -13,8 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from egorobot.envs.demonstrations import DemoInfo, open_demonstrations
-from egorobot.envs.protocols import get_protocol
+from egorobot.envs.demonstrations import open_demonstrations
 from egorobot.errors import UserError
 from egorobot.policies.checkpoint import save_checkpoint
 from egorobot.policies.image_encoder import default_device
@@ -94,7 +93,7 @@ def train_policy(
     if encoder is not None and not cached:
         print(f"policy.augment={options['augment']}: images are encoded anew at every step, without the cache")
     data = load_training_data(info, num_demos, spec, encoder, cache_dir, cached, progress)
-    config = robomimic_config(options, spec, seed, _horizon(info))
+    config = robomimic_config(options, spec, seed, info.horizon)
     extra = {
         "policy": options["name"], "task": info.task, "num_demos": num_demos, "seed": seed,
         "dataset_fingerprint": info.fingerprint(num_demos),
@@ -168,11 +167,13 @@ def check_options(policy: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
         raise UserError(f"policy.steps={options['steps']}, policy.batch_size={options['batch_size']}: at least 1 each")
     if options["learning_rate"] <= 0:
         raise UserError(f"policy.learning_rate={options['learning_rate']}: above 0 is needed")
-    for key, choices in {"augment": (None, "crop"), "schedule": ("cosine", "constant")}.items():
+    choices_of = {"augment": (None, "crop"), "readout": (None, "future"), "schedule": ("cosine", "constant")}
+    for key, choices in choices_of.items():
         if options[key] not in choices:
             raise UserError(f"unknown policy.{key} '{options[key]}': choose {' or '.join(str(c) for c in choices)}")
+    if options["readout"] and (options["augment"] or options["end_to_end"]):
+        raise UserError(
+            f"policy.readout={options['readout']} reads embeddings, and policy.augment={options['augment']}, "
+            f"policy.end_to_end={options['end_to_end']} leave none to read: policy.readout=null"
+        )
     return {str(key): value for key, value in options.items()}
-
-
-def _horizon(info: DemoInfo) -> int:
-    return get_protocol(info.env_kwargs["protocol"]).horizon

@@ -1,0 +1,1 @@
+"""Demonstrations from and to the formats of others."""
