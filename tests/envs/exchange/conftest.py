@@ -7,6 +7,9 @@ from types import ModuleType
 
 import pytest
 
+from egorobot.envs.demonstrations import DemoInfo, read_info
+from egorobot.envs.exchange.recorded import Recorded, recorded_demos
+
 
 def load_datasets() -> ModuleType:
     """Return the module that makes datasets: tests are no package, so it is found by its path."""
@@ -39,11 +42,21 @@ def d4rl_file(datasets: ModuleType, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def seeds(demonstrations: Path) -> list[int]:
-    """The reset seeds of the shared demonstrations."""
-    from egorobot.envs.demonstrations import read_info
+def info(demonstrations: Path) -> DemoInfo:
+    """What the shared demonstrations are."""
+    return read_info(demonstrations)
 
-    return [seed for seed in read_info(demonstrations).seeds if seed is not None]
+
+@pytest.fixture(scope="session")
+def demos(info: DemoInfo) -> list[Recorded]:
+    """The shared demonstrations, to be exported."""
+    return list(recorded_demos(info, range(info.num_demos)))
+
+
+@pytest.fixture(scope="session")
+def seeds(info: DemoInfo) -> list[int]:
+    """The reset seeds of the shared demonstrations."""
+    return [seed for seed in info.seeds if seed is not None]
 
 
 @pytest.fixture(scope="session")

@@ -32,16 +32,6 @@ def psnr(images, originals):
 
 
 @pytest.fixture(scope="module")
-def info(demonstrations):
-    return read_info(demonstrations)
-
-
-@pytest.fixture(scope="module")
-def demos(info):
-    return list(recorded_demos(info, range(info.num_demos)))
-
-
-@pytest.fixture(scope="module")
 def dataset(info, demos, tmp_path_factory):
     """Three demonstrations as a LeRobotDataset with a video. Read only."""
     return lerobot_writer.write_lerobot(tmp_path_factory.mktemp("lerobot") / "microwave", info, demos)

@@ -19,16 +19,6 @@ ID = "egorobot/microwave/expert-v0"
 
 
 @pytest.fixture(scope="module")
-def info(demonstrations):
-    return read_info(demonstrations)
-
-
-@pytest.fixture(scope="module")
-def demos(info):
-    return list(recorded_demos(info, range(info.num_demos)))
-
-
-@pytest.fixture(scope="module")
 def written(info, demos, minari_folder):
     """Three demonstrations as a Minari dataset. Read only."""
     return write_minari(ID, info, iter(demos))
