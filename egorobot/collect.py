@@ -18,7 +18,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,7 +33,7 @@ from egorobot.envs.protocols import get_protocol
 from egorobot.envs.tasks import get_task
 from egorobot.errors import UserError
 from egorobot.files import digest
-from egorobot.processes import default_num_workers, exit_with_parent
+from egorobot.processes import default_num_workers, exit_with_parent, spawn_context
 from egorobot.statistics import wilson_interval
 
 # An expert that succeeds on one seed in twenty fails this often in a row once in 28,000.
@@ -176,7 +175,7 @@ def _make_here(source: DemoSource, folder: Path, start: int) -> Outcomes:
 
 
 def _make_in_pool(source: DemoSource, folder: Path, start: int, num_workers: int) -> Outcomes:
-    context = get_context("spawn")  # OpenGL contexts do not survive a fork
+    context = spawn_context()  # OpenGL contexts do not survive a fork
     pool = ProcessPoolExecutor(num_workers, context, initializer=_start_worker, initargs=(source, folder))
     try:
         pending: deque[tuple[int, Future[bool]]] = deque()

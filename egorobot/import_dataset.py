@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ from egorobot.envs.exchange.sources import reader_for
 from egorobot.envs.rendering import camera_names, env_render_fingerprint
 from egorobot.errors import UserError
 from egorobot.files import digest, sole_user
-from egorobot.processes import default_num_workers, exit_with_parent
+from egorobot.processes import default_num_workers, exit_with_parent, spawn_context
 from egorobot.runs import path_safe
 
 DRAW, KEEP = "draw", "keep"
@@ -185,7 +184,7 @@ def _write_here(arguments: Arguments, todo: dict[int, Piece], folder: Path, bar:
 def _write_in_pool(
     arguments: Arguments, todo: dict[int, Piece], folder: Path, bar: "tqdm[Any]", num_workers: int
 ) -> None:
-    context = get_context("spawn")  # OpenGL contexts do not survive a fork
+    context = spawn_context()  # OpenGL contexts do not survive a fork
     pool = ProcessPoolExecutor(num_workers, context, initializer=_start_worker, initargs=(arguments, folder))
     try:
         for future in as_completed([pool.submit(_write_piece, number, piece) for number, piece in todo.items()]):

@@ -5,7 +5,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import parent_process
+from multiprocessing import get_all_start_methods, get_context, get_start_method, parent_process, set_start_method
+from multiprocessing.context import SpawnContext
 
 
 def default_num_workers() -> int:
@@ -13,6 +14,18 @@ def default_num_workers() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def spawn_context() -> SpawnContext:
+    """Return the context in which processes start afresh: neither OpenGL nor threads survive a fork.
+
+    What a process was started by, its children are told to start their own by. In those of
+    joblib that is a way of joblib's that a fresh process does not know: there "spawn"
+    becomes the default.
+    """
+    if get_start_method(allow_none=True) not in (None, *get_all_start_methods()):
+        set_start_method("spawn", force=True)
+    return get_context("spawn")
 
 
 def exit_with_parent() -> None:

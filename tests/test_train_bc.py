@@ -170,14 +170,15 @@ def test_the_maximum_over_checkpoints_is_reported_as_such(
 
 
 @pytest.mark.slow
-def test_an_experiment_makes_one_run_after_another(finished_run: Path, tmp_path: Path) -> None:
-    """What is swept can be narrowed on the command line."""
+@pytest.mark.parametrize("launcher", [[], ["+launcher=joblib", "hydra.launcher.n_jobs=2"]])
+def test_an_experiment_makes_one_run_after_another(launcher: list[str], finished_run: Path, tmp_path: Path) -> None:
+    """What is swept can be narrowed on the command line, and runs done side by side."""
     options = [
         "+experiment=curves", "task=slide", "encoder=blank", "num_demos=2", "policy.steps=10", "episodes=1",
         "videos=0", "image_size=32",
         "seed=0,1", "num_workers=1", f"data_dir={finished_run.parent / 'data'}", "runs_dir=runs",
     ]  # fmt: skip
-    command = [sys.executable, "-m", "egorobot.train_bc", "--multirun", *options]
+    command = [sys.executable, "-m", "egorobot.train_bc", "--multirun", *launcher, *options]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = sorted(p.parent.name for p in tmp_path.rglob("runs/kitchen/slide/blank/bc_mlp/demos2/*/result.json"))

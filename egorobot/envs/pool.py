@@ -11,7 +11,6 @@ import signal
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from egorobot.envs.camera_env import CameraEnv
 from egorobot.envs.registration import register_envs
 from egorobot.errors import UserError
+from egorobot.processes import spawn_context
 
 TIMEOUT = 300.0  # s without a sign of life from a worker that owes an answer
 GRACE = 10.0  # s for a worker to close its environments
@@ -67,7 +67,7 @@ class EnvPool:
         env = _make(env_id, env_kwargs)
         space = env.observation_space
         env.close()
-        context = get_context("spawn")
+        context = spawn_context()
         # Kept alive for as long as the pool: its locks must be there when workers start.
         self._memory = create_shared_memory(space, num_slots, context)  # type: ignore[arg-type]
         views = read_from_shared_memory(space, self._memory, num_slots)

@@ -9,7 +9,6 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -23,7 +22,7 @@ from egorobot.pretrain.corpora.tar_samples import BLOCK, to_members, to_tar
 from egorobot.pretrain.corpora.video import VideoCorpus
 from egorobot.pretrain.quarantine import Quarantine
 from egorobot.pretrain.samples import BadClip, ClipSample, Corpus
-from egorobot.processes import default_num_workers, exit_with_parent
+from egorobot.processes import default_num_workers, exit_with_parent, spawn_context
 
 OPTIONS_FILE = "shards.json"
 QUARANTINE_FILE = "quarantine.jsonl"
@@ -139,7 +138,7 @@ def _note_bad(job: ShardJob, shard: int, quarantine: Quarantine) -> None:
 @contextmanager
 def _pool(job: ShardJob, num_workers: int) -> Iterator[tuple[ProcessPoolExecutor, "Synchronized[int]"]]:
     """Yield processes that write shards, and the number of clips that they have read."""
-    context = get_context("spawn")  # threads of decoders do not survive a fork
+    context = spawn_context()  # threads of decoders do not survive a fork
     num_read: Synchronized[int] = context.Value("q", 0)
     stop = context.Event()
     pool = ProcessPoolExecutor(num_workers, context, initializer=_start_worker, initargs=(job, num_read, stop))

@@ -6,7 +6,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from egorobot.files import atomic_path, digest, write_json
 from egorobot.pretrain.hands.clips import RENDERED, VARIANTS, VIDEO_GROUPS, ClipRenderer, RenderedClip
 from egorobot.pretrain.hands.staging import ClipOptions
 from egorobot.pretrain.samples import ClipSample, ClipWords, HandObjectTracks, clip_name
-from egorobot.processes import default_num_workers, exit_with_parent
+from egorobot.processes import default_num_workers, exit_with_parent, spawn_context
 
 SHARD_GROUPS = 6  # groups of clips that a file holds
 GROUP_SIZE = len(VARIANTS)
@@ -139,7 +138,7 @@ class SimulatedHands:
         if not shards:
             return
         workers = min(num_workers or default_num_workers(), len(shards))
-        context = get_context("spawn")  # OpenGL contexts do not survive a fork
+        context = spawn_context()  # OpenGL contexts do not survive a fork
         with ProcessPoolExecutor(workers, mp_context=context, initializer=exit_with_parent) as pool:
             jobs = [pool.submit(_render_shard, self, shard) for shard in shards]
             try:

@@ -5,7 +5,6 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from egorobot.errors import UserError
@@ -14,7 +13,7 @@ from egorobot.pretrain.hod.clips import read_clip
 from egorobot.pretrain.hod.records import to_record, unreadable_record, write_records
 from egorobot.pretrain.hod.rephrasing import Progress, Rephraser, ignore
 from egorobot.pretrain.samples import BadClip, Corpus
-from egorobot.processes import exit_with_parent
+from egorobot.processes import exit_with_parent, spawn_context
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def _see(part: int) -> DraftedPart:
 def _executor(seeing: Seeing, num_workers: int) -> Executor:
     if num_workers == 1:
         return ThreadPoolExecutor(1)
-    return ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"), initializer=_start, initargs=(seeing,))
+    return ProcessPoolExecutor(num_workers, mp_context=spawn_context(), initializer=_start, initargs=(seeing,))
 
 
 def _in_order(
