@@ -15,7 +15,10 @@ from egorobot.errors import UserError
 from egorobot.leaderboard_rows import Result, Row, RowKey, by_task, episode_outcomes, mean
 from egorobot.statistics import detectable_difference, detectable_effect, mcnemar_p
 
-CONTROLS = ("random_vit", "blank")  # the first that a group has is what its rows are compared with
+# The controls that a group has are what its other rows are compared with: the untrained
+# ones, and the blind one where there are none.
+UNTRAINED = ("random_vit", "random_egovideo")
+BLIND = "blank"
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,8 @@ def make_comparisons(rows: Sequence[Row], pairs: Iterable[Sequence[str]] = ()) -
 
     Args:
         rows: the leaderboard's.
-        pairs: names of two encoders each; none compares each row with the first of
-            `CONTROLS` that its group has.
+        pairs: names of two encoders each; none compares each row with the controls of its
+            group, `UNTRAINED`, or `BLIND` where it has none of them.
 
     Returns:
         Comparisons in the order of `pairs` within that of `rows`.
@@ -142,8 +145,15 @@ def compare_rows(a: Row, b: Row) -> Comparison:
 
 def _with_control(group: list[Row]) -> Iterable[tuple[Row, Row]]:
     names = {row.key.encoder for row in group}
-    control = next((name for name in CONTROLS if name in names), None)
-    return [(a, b) for b in group if b.key.encoder == control for a in group if a.key.encoder != control]
+    controls = [name for name in UNTRAINED if name in names] or [BLIND]
+    return [
+        (a, b)
+        for control in controls
+        for b in group
+        if b.key.encoder == control
+        for a in group
+        if a.key.encoder not in controls
+    ]
 
 
 def _named(group: list[Row], pair: Sequence[str]) -> Iterable[tuple[Row, Row]]:

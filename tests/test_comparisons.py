@@ -113,8 +113,8 @@ def test_differently_rendered_runs_are_told() -> None:
     assert compare_rows(*rows).tasks["microwave"].render_fingerprints == ("cccc", "dddd")
 
 
-def test_each_row_is_compared_with_the_control_of_its_group() -> None:
-    """random_vit where there is one, else blank; a group without either has nothing to compare with."""
+def test_each_row_is_compared_with_the_controls_of_its_group() -> None:
+    """The untrained ones where there are any, else blank; a group without has nothing to compare with."""
     rows = make_rows(
         [
             *(make_run(encoder, solved(range(n))) for encoder, n in (("a", 40), ("random_vit", 20), ("blank", 5))),
@@ -123,6 +123,8 @@ def test_each_row_is_compared_with_the_control_of_its_group() -> None:
         ]
     )
     assert names(rows) == [("a", "blank"), ("a", "random_vit"), ("blank", "random_vit")]
+    untrained = [make_run(name, solved(range(20))) for name in ("a", "random_vit", "random_egovideo")]
+    assert names(make_rows(untrained)) == [("a", "random_egovideo"), ("a", "random_vit")]
 
 
 @pytest.mark.parametrize("other", [{"protocol": "r3m"}, {"policy": "bc_gmm"}, {"num_demos": 25}, {"camera": "top"}])

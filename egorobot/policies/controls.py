@@ -1,7 +1,8 @@
-"""Encoders that tell what an encoder is worth: untrained ones, and a blind one."""
+"""Encoders that tell what an encoder is worth: untrained ones, plain pixels, and a blind one."""
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from egorobot.policies.image_encoder import ImageEncoder
@@ -15,6 +16,7 @@ from egorobot.pretrain.shipped import shipped_folder
 RANDOM_VIT_SIZE = 112  # pixels
 RANDOM_VIT_DEPTH = 6
 RANDOM_VIT_SEED = 0
+THUMBNAIL_SIZE = 14  # cells: of 8 x 8 pixels at 112 px
 RANDOM_EGOVIDEO_SEED = 1  # training starts from 0
 
 
@@ -39,6 +41,21 @@ def random_egovideo() -> EgoVideo:
     """Return the model that ships with random weights, the same each time: what training alone is worth."""
     config, _ = read_folder(shipped_folder())
     return EgoVideo(config, seed=RANDOM_EGOVIDEO_SEED).eval()
+
+
+class ThumbnailEncoder:
+    """The latest frame's colours, averaged over a grid of cells: what seeing without learning is worth."""
+
+    name = "thumbnail"
+    dim = 3 * THUMBNAIL_SIZE**2
+    num_frames = 1
+    frame_rate: float | None = None
+    fingerprint = "thumbnail"
+
+    def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return colours in [0, 1], (B, 588), of frames (B, 1, H, W, 3)."""
+        images = torch.from_numpy(np.ascontiguousarray(frames[:, -1])).permute(0, 3, 1, 2).float() / 255
+        return F.adaptive_avg_pool2d(images, THUMBNAIL_SIZE).flatten(1).numpy()
 
 
 class BlankEncoder:

@@ -22,7 +22,7 @@ OPEN_CLIP_CONFIG_FILE = "open_clip_config.json"
 
 NO_ENCODER = "state"  # the policy reads the simulator's state: the upper bound
 END_TO_END = "end_to_end"  # the policy learns its own image network
-CONTROLS = ("random_vit", "random_egovideo", "blank")
+CONTROLS = ("random_vit", "random_egovideo", "thumbnail", "blank")
 NAMES = (SHIPPED, *CONTROLS, NO_ENCODER)
 FORMS = (
     f"{', '.join(NAMES)}, timm:<model>, open_clip:<model>/<tag>, a folder, <organisation>/<model> on the Hugging Face "
@@ -46,6 +46,7 @@ def load_encoder(name: str, device: torch.device | None = None) -> Encoder:
             - `module:function`: what calling the function returns, if it is an `Encoder`;
             - `random_vit`: a small vision transformer with random weights;
             - `random_egovideo`: what ships, with random weights;
+            - `thumbnail`: the latest frame's colours in 14 x 14 cells;
             - `blank`: sees nothing.
         device: where it computes; None is the GPU where there is one. Not for
             `module:function`.
@@ -65,7 +66,9 @@ def load_encoder(name: str, device: torch.device | None = None) -> Encoder:
 
         if name == "random_egovideo":
             return _on_device(name, controls.random_egovideo(), device)
-        return controls.random_vit(device) if name == "random_vit" else controls.BlankEncoder()
+        if name == "random_vit":
+            return controls.random_vit(device)
+        return controls.ThumbnailEncoder() if name == "thumbnail" else controls.BlankEncoder()
     kind, _, rest = name.partition(":")
     if kind in ("timm", "open_clip", "hf-hub") and rest:
         return _load_from_library(name, kind, rest, device)

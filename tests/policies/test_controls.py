@@ -36,3 +36,12 @@ def test_random_egovideo_is_what_ships_untrained():
     embeddings = control.embed(frames)
     assert np.abs(embeddings[0] - embeddings[1]).max() > 1e-3
     assert np.abs(embeddings - shipped.embed(frames)).max() > 1e-3
+
+
+def test_thumbnail_is_a_grid_of_colours():
+    frames = np.zeros((1, 1, 112, 112, 3), np.uint8)
+    frames[0, 0, 8:16, :8] = (255, 0, 51)  # the first cell of the second row
+    (embedding,) = load_encoder("thumbnail").embed(frames)
+    red, green, blue = embedding.reshape(3, 14, 14)
+    assert red[1, 0] == 1 and red.sum() == 1 and not green.any()
+    assert blue[1, 0] == np.float32(0.2)
