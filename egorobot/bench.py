@@ -1,7 +1,7 @@
 """Measure speed against the usual way, as ratios within one run, and peak memory.
 
 Rendering is compared with FrankaKitchen-v1 as shipped, training on cached embeddings with
-encoding every batch anew, evaluation on all workers with one, pre-training with the plain
+encoding every batch anew and with robomimic's own image policy, evaluation on all workers with one, pre-training with the plain
 reading of EgoVideo's figure, captioning in two processes with one, and a large corpus with a
 small one. Works in a temporary folder.
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import gymnasium
 from omegaconf import DictConfig, OmegaConf
 
-from egorobot.cli import command
+from egorobot.cli import command, load_config
 from egorobot.collect import collect
 from egorobot.envs.demonstrations import EVAL_SEED_START, open_demonstrations
 from egorobot.envs.kitchen import KitchenEnv
@@ -73,6 +73,25 @@ def compare_training(dataset: Path, config: DictConfig, cache_dir: Path) -> Comp
     )
 
 
+def compare_with_robomimic(dataset: Path, config: DictConfig, cache_dir: Path) -> Comparison:
+    """Compare gradient steps on cached embeddings with those of robomimic's own image policy, on batches as large."""
+    import torch
+
+    from egorobot.torch_state import torch_seed, torch_threads
+
+    end_to_end = load_config("bench", ["policy=bc_resnet18", f"policy.batch_size={config.policy.batch_size}"])
+    end_to_end.encoder = "end_to_end"
+    rates = []
+    for options, threads in ((config, 1), (end_to_end, torch.get_num_threads())):
+        with torch_seed(0), torch_threads(threads):
+            trainer = _make_trainer(dataset, options, cache_dir, cached=options is config)
+            steps = itertools.count()
+            rates.append(rate(lambda trainer=trainer, steps=steps: trainer.step(next(steps)), config.seconds))  # type: ignore[misc]
+    return Comparison(
+        f"training, {config.encoder}", "steps", ("cached embeddings", rates[0]), ("robomimic's ResNet-18", rates[1])
+    )
+
+
 def _collect(config: DictConfig, folder: Path) -> Path:
     protocol = config.protocol
     collection = collect(
@@ -90,6 +109,8 @@ def _make_trainer(dataset: Path, config: DictConfig, cache_dir: Path, cached: bo
     from egorobot.policies.training_data import load_training_data
 
     options = check_options(config.policy)
+    if not cached:
+        options["readout"] = None  # reads the cache
     info = open_demonstrations(dataset)
     encoder = choose_encoder(config.encoder, options)
     spec = observation_spec(info, config.encoder, encoder)
@@ -156,6 +177,7 @@ def bench(config: DictConfig) -> list[Figure]:
             dataset = _collect(config, folder)
             if "training" in config.parts:
                 add(compare_training(dataset, config, folder / "embeddings"))
+                add(compare_with_robomimic(dataset, config, folder / "embeddings"))
             if "evaluation" in config.parts:
                 add(compare_evaluation(dataset, config, folder))
         if "memory" in config.parts:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from egorobot.bench import bench, compare_rendering, compare_training
+from egorobot.bench import bench, compare_rendering, compare_training, compare_with_robomimic
 from egorobot.cli import load_config
 from egorobot.errors import UserError
 from egorobot.figures import Comparison, rate
@@ -36,6 +36,11 @@ def test_rendering_is_faster_than_as_shipped() -> None:
 def test_training_is_faster_on_cached_embeddings(demonstrations: Path, tmp_path: Path) -> None:
     comparison = compare_training(demonstrations, options("seconds=0.5", "policy.batch_size=16"), tmp_path)
     assert comparison.unit == "steps"
+    assert comparison.ratio > 5
+
+
+def test_training_is_faster_than_robomimics_from_pixels(demonstrations: Path, tmp_path: Path) -> None:
+    comparison = compare_with_robomimic(demonstrations, options("seconds=0.5", "policy.batch_size=16"), tmp_path)
     assert comparison.ratio > 5
 
 
