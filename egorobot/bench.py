@@ -1,9 +1,9 @@
 """Measure speed against the usual way, as ratios within one run, and peak memory.
 
 Rendering is compared with FrankaKitchen-v1 as shipped, training on cached embeddings with
-encoding every batch anew and with robomimic's own image policy, evaluation on all workers with one, pre-training with the plain
-reading of EgoVideo's figure, captioning in two processes with one, and a large corpus with a
-small one. Works in a temporary folder.
+encoding every batch anew and with robomimic's own image policy, evaluation on all workers
+with one, pre-training with the plain reading of EgoVideo's figure, captioning in two
+processes with one, and a large corpus with a small one. Works in a temporary folder.
 
 Examples:
     python -m egorobot.bench
