@@ -1,7 +1,7 @@
 """Import demonstrations from datasets of others: D4RL's HDF5 files, Minari's, and LeRobot's.
 
     python -m egorobot.import_dataset source=kitchen_complete-v0.hdf5 subtask=microwave
-    python -m egorobot.import_dataset source=minari:D4RL/kitchen/complete-v2 task=kitchen-complete
+    python -m egorobot.import_dataset source=minari:D4RL/kitchen/complete-v2 num_demos=19
 
 Joint positions are put back into the kitchen, images drawn from any of our cameras, and all
 is written as robomimic HDF5 that train_bc takes with dataset=FILE. A killed run goes on from
