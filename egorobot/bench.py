@@ -57,39 +57,32 @@ def compare_rendering(seconds: float) -> Comparison:
 
 def compare_training(dataset: Path, config: DictConfig, cache_dir: Path) -> Comparison:
     """Compare gradient steps on cached embeddings with steps that encode their batch anew."""
-    import torch
-
-    from egorobot.torch_state import torch_seed, torch_threads
-
-    rates = {}
-    for cached in (True, False):
-        # As in training: small matrices are faster with one thread, encoders with all.
-        with torch_seed(0), torch_threads(1 if cached else torch.get_num_threads()):
-            trainer = _make_trainer(dataset, config, cache_dir, cached)
-            steps = itertools.count()
-            rates[cached] = rate(lambda trainer=trainer, steps=steps: trainer.step(next(steps)), config.seconds)  # type: ignore[misc]
-    return Comparison(
-        f"training, {config.encoder}", "steps", ("cached embeddings", rates[True]), ("encoding anew", rates[False])
-    )
+    cached, anew = (_step_rate(dataset, config, cache_dir, cached) for cached in (True, False))
+    return Comparison(f"training, {config.encoder}", "steps", ("cached embeddings", cached), ("encoding anew", anew))
 
 
 def compare_with_robomimic(dataset: Path, config: DictConfig, cache_dir: Path) -> Comparison:
     """Compare gradient steps on cached embeddings with those of robomimic's own image policy, on batches as large."""
+    options = ["policy=bc_resnet18", f"policy.batch_size={config.policy.batch_size}", f"seconds={config.seconds}"]
+    end_to_end = load_config("bench", [*options, "encoder=end_to_end"])
+    ours = _step_rate(dataset, config, cache_dir, cached=True)
+    robomimics = _step_rate(dataset, end_to_end, cache_dir, cached=False)
+    return Comparison(
+        f"training, {config.encoder}", "steps", ("cached embeddings", ours), ("robomimic's ResNet-18", robomimics)
+    )
+
+
+def _step_rate(dataset: Path, config: DictConfig, cache_dir: Path, cached: bool) -> float:
+    """Return how many gradient steps a second are taken."""
     import torch
 
     from egorobot.torch_state import torch_seed, torch_threads
 
-    end_to_end = load_config("bench", ["policy=bc_resnet18", f"policy.batch_size={config.policy.batch_size}"])
-    end_to_end.encoder = "end_to_end"
-    rates = []
-    for options, threads in ((config, 1), (end_to_end, torch.get_num_threads())):
-        with torch_seed(0), torch_threads(threads):
-            trainer = _make_trainer(dataset, options, cache_dir, cached=options is config)
-            steps = itertools.count()
-            rates.append(rate(lambda trainer=trainer, steps=steps: trainer.step(next(steps)), config.seconds))  # type: ignore[misc]
-    return Comparison(
-        f"training, {config.encoder}", "steps", ("cached embeddings", rates[0]), ("robomimic's ResNet-18", rates[1])
-    )
+    # As in training: small matrices are faster with one thread, encoders with all.
+    with torch_seed(0), torch_threads(1 if cached else torch.get_num_threads()):
+        trainer = _make_trainer(dataset, config, cache_dir, cached)
+        steps = itertools.count()
+        return rate(lambda: trainer.step(next(steps)), config.seconds)
 
 
 def _collect(config: DictConfig, folder: Path) -> Path:

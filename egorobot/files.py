@@ -51,6 +51,15 @@ def digest(*parts: bytes | str) -> str:
     return hasher.hexdigest()[:16]
 
 
+def folder_digest(folder: Path) -> str:
+    """Return a hash of the names and the content of all files in a folder."""
+    parts: list[str] = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            parts += [str(path.relative_to(folder)), hashlib.file_digest(file, "sha256").hexdigest()]
+    return digest(*parts)
+
+
 def claim_folder(out: Path, record: str, options: dict[str, Any], content: str) -> None:
     """Make the folder `out` for a piece of work, or check that it is of an earlier run with the same options.
 

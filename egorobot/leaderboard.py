@@ -46,7 +46,7 @@ def build_leaderboard(runs_dir: str | Path, out: str | Path, compare: Sequence[S
         runs_dir: every result.json below it is read.
         out: the folder.
         compare: pairs of encoders' names to compare; none compares each row with the
-            control of its group, see `egorobot.comparisons.make_comparisons`.
+            controls of its group, see `egorobot.comparisons.make_comparisons`.
 
     Returns:
         Path of the Markdown file.

@@ -1,5 +1,7 @@
 """Encoders that tell what an encoder is worth: untrained ones, plain pixels, and a blind one."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -7,9 +9,10 @@ from numpy.typing import NDArray
 
 from egorobot.policies.image_encoder import ImageEncoder
 from egorobot.policies.transforms import ImageTransform
-from egorobot.pretrain.model import EgoVideo
-from egorobot.pretrain.model.folder import read_folder
 from egorobot.pretrain.shipped import shipped_folder
+
+if TYPE_CHECKING:  # slow to import, and of no use to the other controls
+    from egorobot.pretrain.model import EgoVideo
 
 # The width and patch of ViT-Tiny with half its blocks, at the protocols' image size: about
 # 250 embeddings a second on two AVX2 cores, where all twelve blocks make 150.
@@ -37,8 +40,11 @@ def random_vit(device: torch.device | None = None) -> ImageEncoder:
     return ImageEncoder("random_vit", model, transform, device)
 
 
-def random_egovideo() -> EgoVideo:
-    """Return the model that ships with random weights, the same each time: what training alone is worth."""
+def random_egovideo() -> "EgoVideo":
+    """Return the model that ships with random weights, the same each time: beside it, what training is worth shows."""
+    from egorobot.pretrain.model import EgoVideo
+    from egorobot.pretrain.model.folder import read_folder
+
     config, _ = read_folder(shipped_folder())
     return EgoVideo(config, seed=RANDOM_EGOVIDEO_SEED).eval()
 

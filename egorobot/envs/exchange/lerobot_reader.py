@@ -1,6 +1,5 @@
 """Reading LeRobotDataset v3.0 folders of the Franka Kitchen: those exported by us, and others."""
 
-import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ from egorobot.envs.exchange.lerobot_video import read_frames
 from egorobot.envs.scene import CAMERAS
 from egorobot.envs.tasks import TASKS
 from egorobot.errors import UserError
-from egorobot.files import digest
+from egorobot.files import folder_digest
 
 
 class LeRobotReader:
@@ -71,12 +70,7 @@ class LeRobotReader:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the content, images and their encoding included."""
-        parts: list[str] = []
-        for path in sorted(path for path in self._folder.rglob("*") if path.is_file()):
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            parts += [str(path.relative_to(self._folder)), content]
-        return digest(*parts)
+        return folder_digest(self._folder)
 
     def read(self, index: int, images: bool = True) -> Episode:
         """Return an episode, its images if they are asked for and there.

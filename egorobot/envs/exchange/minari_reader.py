@@ -1,6 +1,5 @@
 """Reading Minari datasets of the Franka Kitchen, those of Farama's server and one's own."""
 
-import hashlib
 import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from egorobot.envs.exchange.episodes import Episode, SourceEnv
 from egorobot.envs.exchange.layouts import split
 from egorobot.envs.tasks import TASKS
 from egorobot.errors import UserError
-from egorobot.files import digest
+from egorobot.files import folder_digest
 
 FRANKA_KITCHEN = "FrankaKitchen"  # its id without the version
 # Under this key of `infos` are what `get_state` returned, and under it in the dataset's
@@ -59,11 +58,7 @@ class MinariReader:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all files of the dataset."""
-        hashed: list[str] = []
-        for path in sorted(path for path in self._folder.rglob("*") if path.is_file()):
-            with path.open("rb") as file:
-                hashed += [str(path.relative_to(self._folder)), hashlib.file_digest(file, "sha256").hexdigest()]
-        return digest(*hashed)
+        return folder_digest(self._folder)
 
     def read(self, index: int, images: bool = True) -> Episode:
         """Return an episode, its images if they are asked for and there.
