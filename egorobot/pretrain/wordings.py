@@ -59,22 +59,26 @@ def draw_wordings(batches: TrainingBatches, step: int) -> Wordings:
     size = min(batches.batch_size, max(1, MAX_CLIPS // slot) * slot)
     first, second, groups = [], [], []
     for place, (number, clip) in enumerate(batches.mixture.clips(step * size, (step + 1) * size)):
-        corpus = batches.corpora[number].corpus
+        corpus, hod_ratio = batches.corpora[number].corpus, batches.corpora[number].augmentation.hod_ratio
         group = place - place % corpus.group_size
         try:
             words = corpus.words(clip)
         except BadClip:
             continue
-        pair = _draw_pair(words, np.random.default_rng([batches.seed, 3, step, group]))
+        pair = _draw_pair(words, hod_ratio, np.random.default_rng([batches.seed, 3, step, group]))
         first.append(pair[0])
         second.append(pair[1])
         groups.append(group)
     return Wordings(first, second, torch.tensor(groups))
 
 
-def _draw_pair(words: ClipWords, rng: np.random.Generator) -> tuple[str, str]:
-    """Return two captions of a clip, of hand-object dynamics where it has two; the only one twice."""
-    pool = words.hod if len(words.hod) > 1 else [*words.narrations, *words.hod]
+def _draw_pair(words: ClipWords, hod_ratio: float, rng: np.random.Generator) -> tuple[str, str]:
+    """Return two captions of a clip, of hand-object dynamics where it has two; the only one twice.
+
+    Those that training never shows (`hod_ratio` 0) are left out.
+    """
+    hod = words.hod if hod_ratio > 0 or not words.narrations else []
+    pool = hod if len(hod) > 1 else [*words.narrations, *hod]
     i, j = rng.choice(len(pool), 2, replace=False) if len(pool) > 1 else (0, 0)
     return pool[i], pool[j]
 

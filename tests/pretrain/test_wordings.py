@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from egorobot.pretrain.augment import Augmentation
 from egorobot.pretrain.batches import TrainingBatches, TrainingCorpus
 from egorobot.pretrain.distributed import Ranks
 from egorobot.pretrain.model import EgoVideo
@@ -42,8 +43,9 @@ def model_for(corpus: SaidTwice, options: PretrainOptions) -> EgoVideo:
     return EgoVideo(get_size("nano", **options.model, vocabulary=vocabulary_of(captions)), 0)
 
 
-def batches_of(corpus: Any) -> TrainingBatches:
-    return TrainingBatches([TrainingCorpus(corpus, range(len(corpus)))], 8, 32, seed=0)
+def batches_of(corpus: Any, hod_ratio: float = 0.5) -> TrainingBatches:
+    training = TrainingCorpus(corpus, range(len(corpus)), augmentation=Augmentation(hod_ratio=hod_ratio))
+    return TrainingBatches([training], 8, 32, seed=0)
 
 
 def test_both_captions_are_of_one_clip_and_of_the_same_kinds_in_a_group(two_corpora: list[TrainingCorpus]) -> None:
@@ -76,6 +78,11 @@ def test_captions_of_hand_object_dynamics_are_enough_where_there_are_two() -> No
     assert not {"#C C moves"} & {*words.first, *words.second}
     single = draw_wordings(batches_of(SaidTwice(ways=1)), 0)
     assert all({"#C C moves"} & {*pair} for pair in zip(single.first, single.second, strict=True))
+
+
+def test_captions_that_training_never_shows_are_not_learned_from() -> None:
+    words = draw_wordings(batches_of(SaidTwice(), hod_ratio=0.0), 0)
+    assert {*words.first, *words.second} == {"#C C moves"}
 
 
 def test_clips_that_cannot_be_read_are_left_out(tiny_corpus: Any) -> None:
