@@ -24,11 +24,13 @@ from typing import Any, NoReturn
 import hydra
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, OverrideParseException
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException, HydraException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from egorobot.errors import UserError
+from egorobot.errors import BusyError, UserError
 
 CONFIG_MODULE = "egorobot.configs"
 EXIT_BAD_INPUT = 2
@@ -77,7 +79,9 @@ def command(config_name: str) -> Callable[[Main], Callable[[], None]]:
                     raise UserError(f"option '{min(missing)}' is needed: --help tells what it is")
                 function(config)
             except UserError as error:
-                fail(error)
+                if HydraConfig.get().mode != RunMode.MULTIRUN:
+                    fail(error)
+                _pass_over(error)
             except KeyboardInterrupt:
                 fail(UserError("interrupted: the same command goes on from what is finished"), EXIT_INTERRUPTED)
 
@@ -86,10 +90,32 @@ def command(config_name: str) -> Callable[[Main], Callable[[], None]]:
     return decorate
 
 
+class SweepError(CompactHydraException):
+    """What Hydra prints and exits for at the end of a sweep with failed runs, without a traceback."""
+
+
+def _pass_over(error: UserError) -> None:
+    """Tell of a run of a sweep that did not come about, so that the others still do.
+
+    Raises:
+        SweepError: unless the run is in the hands of another process. Hydra raises it again
+            once the other runs are done.
+    """
+    if isinstance(error, BusyError):
+        print(f"left to another process: {_one_line(error)}")
+        return
+    print(f"error: {_one_line(error)}", file=sys.stderr)
+    raise SweepError("error: not all runs of the sweep were done: the same command goes on with the rest")
+
+
 def fail(error: UserError, status: int = EXIT_BAD_INPUT) -> NoReturn:
     """Print `error` as one line on standard error and exit with `status`."""
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"error: {_one_line(error)}", file=sys.stderr)
     sys.exit(status)
+
+
+def _one_line(error: UserError) -> str:
+    return " ".join(str(error).split())
 
 
 def load_config(config_name: str, overrides: list[str]) -> DictConfig:

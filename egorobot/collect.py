@@ -7,15 +7,13 @@ Writes robomimic HDF5 with images, successes only, and prints the expert's succe
 A file that is there already is extended; a run that was killed goes on from where it was.
 """
 
-import fcntl
 import json
-import os
 import signal
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -32,7 +30,7 @@ from egorobot.envs.experts.episode import BurstNoise
 from egorobot.envs.protocols import get_protocol
 from egorobot.envs.tasks import get_task
 from egorobot.errors import UserError
-from egorobot.files import digest
+from egorobot.files import digest, sole_user
 from egorobot.processes import default_num_workers, exit_with_parent, spawn_context
 from egorobot.statistics import wilson_interval
 
@@ -107,7 +105,7 @@ def collect(
     source = DemoSource(get_task(task).name, seed, kwargs, noise)
     path = Path(out) if out else demonstrations_path(data_dir, protocol, task, camera, image_size, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _exclusive(path.parent):
+    with sole_user(path.parent, "demonstrations", wait=True):
         existing = _open_existing(path, source) if path.exists() else None
         if existing is None or existing.num_demos < num_demos:
             _extend(path, source, existing, num_demos, num_workers or default_num_workers())
@@ -205,21 +203,6 @@ def _start_worker(source: DemoSource, folder: Path) -> None:
 def _attempt(index: int) -> bool:
     maker, folder = _worker
     return maker.make_once(index, folder)
-
-
-@contextmanager
-def _exclusive(folder: Path) -> Iterator[None]:
-    """Keep other processes from collecting into `folder`; wait for one that does."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"waiting for another process that collects into {folder}", flush=True)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 @command("collect")

@@ -1,4 +1,4 @@
-"""The one error type that a person's input can cause."""
+"""The errors that a person's input can cause."""
 
 
 class UserError(Exception):
@@ -7,4 +7,11 @@ class UserError(Exception):
     Commands print the message after ``error:`` and exit with status 2. Code
     raises it for what a user can cause and mend; everything else stays an
     ordinary exception with its traceback.
+    """
+
+
+class BusyError(UserError):
+    """Another process is at the same work, and will do it: nothing is wrong with the input.
+
+    A sweep leaves such a run to that process, and goes on with the next.
     """

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from egorobot.errors import UserError
+from egorobot.errors import BusyError, UserError
 
 
 @contextmanager
@@ -84,19 +84,27 @@ def claim_folder(out: Path, record: str, options: dict[str, Any], content: str) 
 
 
 @contextmanager
-def sole_user(file: Path, content: str) -> Iterator[None]:
+def sole_user(place: Path, content: str, wait: bool = False) -> Iterator[None]:
     """Keep other processes out of a piece of work, until this one leaves it or dies.
 
     Args:
-        file: stands for the work; it must exist, and is not changed.
-        content: what is made, in the plural, for messages.
+        place: a file or folder that stands for the work; it must exist, and is not changed.
+        content: what is made, for messages.
+        wait: until another process is done with it, instead of raising.
 
     Raises:
-        UserError: another process is at it.
+        BusyError: another process is at it.
     """
-    with file.open("rb") as handle:
+    folder = place if place.is_dir() else place.parent
+    handle = os.open(place, os.O_RDONLY)
+    try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"another process writes {content} in {file.parent}: wait for it, or end it") from error
+        except BlockingIOError as error:
+            if not wait:
+                raise BusyError(f"another process writes {content} in {folder}: wait for it, or end it") from error
+            print(f"waiting for another process that writes {content} in {folder}", flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)

@@ -14,7 +14,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from egorobot.errors import UserError
+from egorobot.errors import BusyError, UserError
 from egorobot.files import write_json, write_text
 from egorobot.runs import DECISIVE, read_config, shorten
 
@@ -62,8 +62,9 @@ class Run:
         """Claim the folder for `config` and this process, making it if need be.
 
         Raises:
-            UserError: another process is at work here, or the folder belongs to another
-                configuration, or holds something that is not a run.
+            BusyError: another process is at work here.
+            UserError: the folder belongs to another configuration, or holds something that
+                is not a run.
         """
         self._check_foreign()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ class Run:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UserError(
+                raise BusyError(
                     f"another process is at work in {self.folder}: wait for it, or choose another run_dir=…"
                 ) from None
             self._claim(config)

@@ -226,10 +226,13 @@ def report(folder: Path, result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _pretrain(config: DictConfig) -> None:
-    """Train the encoder with the options under `pretrain`; a finished one with the same options is kept."""
+def pretrain_options(config: DictConfig) -> DictConfig:
+    """Return all options of `egorobot.pretrain`: its defaults, what `pretrain` changes, and where the encoder goes.
+
+    Raises:
+        UserError: `encoder` names no folder, or an option is unknown or does not fit.
+    """
     from egorobot.policies.registry import NAMES
-    from egorobot.pretrain.run import run as pretrain
 
     if config.encoder in NAMES or ":" in config.encoder:
         raise UserError(f"pretrain writes to the folder that encoder= names, and {config.encoder} is none")
@@ -238,7 +241,7 @@ def _pretrain(config: DictConfig) -> None:
     where = {"out": config.encoder, "num_workers": config.num_workers, "data_dir": config.data_dir}
     options = OmegaConf.merge(load_config("pretrain", overrides), where)
     assert isinstance(options, DictConfig)
-    pretrain(options)
+    return options
 
 
 def _overrides(options: DictConfig, prefix: str = "") -> Iterator[str]:
@@ -255,7 +258,9 @@ def _overrides(options: DictConfig, prefix: str = "") -> Iterator[str]:
 def main(config: DictConfig) -> None:
     """Do what the options ask for, pre-training before and a leaderboard after if they say so."""
     if config.pretrain is not None:
-        _pretrain(config)
+        from egorobot.pretrain.run import run as pretrain
+
+        pretrain(pretrain_options(config))  # one that is finished, with the same options, is kept
     config = with_dataset(config)
     folder = run_folder(config)
     if (folder / "result.json").exists():

@@ -16,8 +16,10 @@ from egorobot import train_bc as module
 from egorobot.cli import load_config
 from egorobot.envs.demonstrations import read_info
 from egorobot.errors import UserError
+from egorobot.leaderboard import build_leaderboard
 from egorobot.policies.rollout import EpisodeResult
 from egorobot.runs import read_result
+from egorobot.stages import Run
 from egorobot.train_bc import choose_episodes, report, train_bc
 
 
@@ -173,16 +175,59 @@ def test_the_maximum_over_checkpoints_is_reported_as_such(
 @pytest.mark.parametrize("launcher", [[], ["+launcher=joblib", "hydra.launcher.n_jobs=2"]])
 def test_an_experiment_makes_one_run_after_another(launcher: list[str], finished_run: Path, tmp_path: Path) -> None:
     """What is swept can be narrowed on the command line, and runs done side by side."""
-    options = [
-        "+experiment=curves", "task=slide", "encoder=blank", "num_demos=2", "policy.steps=10", "episodes=1",
-        "videos=0", "image_size=32",
-        "seed=0,1", "num_workers=1", f"data_dir={finished_run.parent / 'data'}", "runs_dir=runs",
-    ]  # fmt: skip
-    command = [sys.executable, "-m", "egorobot.train_bc", "--multirun", *launcher, *options]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        sweep(finished_run, *launcher, "seed=0,1"), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    found = sorted(p.parent.name for p in tmp_path.rglob("runs/kitchen/slide/blank/bc_mlp/demos2/*/result.json"))
-    assert found == ["seed0", "seed1"]
+    assert finished_seeds(tmp_path) == ["seed0", "seed1"]
+
+
+def sweep(finished_run: Path, *options: str) -> list[str]:
+    """Return the command of a sweep of short runs into `runs`."""
+    short = [
+        "+experiment=curves", "task=slide", "encoder=blank", "num_demos=2", "policy.steps=10", "episodes=1",
+        "videos=0", "image_size=32", "num_workers=1", f"data_dir={finished_run.parent / 'data'}", "runs_dir=runs",
+    ]  # fmt: skip
+    return [sys.executable, "-m", "egorobot.train_bc", "--multirun", *short, *options]
+
+
+def finished_seeds(folder: Path) -> list[str]:
+    return sorted(p.parent.name for p in folder.rglob("runs/kitchen/slide/blank/bc_mlp/demos2/*/result.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [[], ["+launcher=joblib", "hydra.launcher.n_jobs=1"]])
+def test_a_sweep_goes_on_past_runs_that_cannot_be_done(launcher: list[str], finished_run: Path, tmp_path: Path) -> None:
+    """One that another process is at is left to it; one with bad input is told of, and in the exit status."""
+    busy, foreign = (tmp_path / f"runs/kitchen/slide/blank/bc_mlp/demos2/seed{seed}" for seed in (0, 1))
+    foreign.mkdir(parents=True)
+    (foreign / "notes.txt").touch()
+    command = sweep(finished_run, *launcher)
+    with Run(busy).open(load_config("train_bc", ["task=slide"])):
+        done = subprocess.run([*command, "seed=0,1,2"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert finished_seeds(tmp_path) == ["seed2"]
+    assert f"left to another process: another process is at work in {busy.relative_to(tmp_path)}" in done.stdout
+    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert told[0].startswith(f"error: {foreign.relative_to(tmp_path)} holds notes.txt but is not a run folder")
+    assert told[1] == "error: not all runs of the sweep were done: the same command goes on with the rest"
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_two_sweeps_share_the_runs_and_one_of_them_may_die(finished_run: Path, tmp_path: Path) -> None:
+    """Every run is there once, whole, and the leaderboard counts it once."""
+    command = sweep(finished_run, "seed=0,1,2")
+    with (tmp_path / "log").open("w") as log:
+        first, second = (subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log) for _ in range(2))
+        while not finished_seeds(tmp_path):
+            assert first.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.05)
+        second.kill()
+        assert first.wait(timeout=300) == 0, (tmp_path / "log").read_text()
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+    assert finished_seeds(tmp_path) == ["seed0", "seed1", "seed2"]
+    board = build_leaderboard(tmp_path / "runs", tmp_path / "board")
+    assert "/3, 3 seeds" in (tmp_path / "board" / "leaderboard.md").read_text(), board
 
 
 def test_videos_show_successes_and_failures_in_turn() -> None:

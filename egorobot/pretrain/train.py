@@ -2,11 +2,13 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from egorobot.errors import UserError
-from egorobot.files import write_json
+from egorobot.files import sole_user, write_json
 from egorobot.pretrain.checkpoint import CHECKPOINT_FILE
 from egorobot.pretrain.data import open_data
 from egorobot.pretrain.distributed import Ranks
@@ -26,6 +28,8 @@ def pretrain(
 ) -> Probes:
     """Train an encoder and save it in the folder `out`; go on where a killed run stopped.
 
+    While another run trains into the same folder, this one waits for it.
+
     Args:
         out: encoder folder, with the training's record and metrics.
         options: what is trained.
@@ -42,6 +46,25 @@ def pretrain(
     out, how, ranks = Path(out), how or RunOptions(), ranks or Ranks()
     with ranks.together():
         check_wandb(how.wandb_project)
+    with _alone_in(out, ranks):
+        return _train(out, options, how, ranks)
+
+
+@contextmanager
+def _alone_in(out: Path, ranks: Ranks) -> Iterator[None]:
+    """Keep other runs out of the folder `out`, which is made if need be."""
+    with ExitStack() as held:
+
+        def enter() -> None:
+            if not out.exists():
+                out.mkdir(parents=True)
+            held.enter_context(sole_user(out, "an encoder", wait=True))
+
+        ranks.from_first(enter)
+        yield
+
+
+def _train(out: Path, options: PretrainOptions, how: RunOptions, ranks: Ranks) -> Probes:
     if (finished := ranks.from_first(lambda: _claim(out, options))) is not None:
         if ranks.first:
             print(f"already trained: {out}")

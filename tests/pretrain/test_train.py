@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,11 +15,12 @@ import numpy as np
 import pytest
 
 from egorobot.errors import UserError
+from egorobot.files import sole_user
 from egorobot.pretrain.checkpoint import CHECKPOINT_FILE, PREVIOUS_FILE
 from egorobot.pretrain.corpora.sources import make_corpus
 from egorobot.pretrain.model import EgoVideo
 from egorobot.pretrain.options import CorpusOptions, PretrainOptions, RunOptions
-from egorobot.pretrain.probing import probe
+from egorobot.pretrain.probing import Probes, probe
 from egorobot.pretrain.train import RECORD_FILE, pretrain
 
 HANDS = {"source": "simulated_hands", "num_clips": 40, "num_frames": None, "image_size": 32, "robot_views": 0.5,
@@ -81,6 +83,20 @@ def test_a_finished_folder_is_kept_and_other_options_are_refused(
     with pytest.raises(UserError, match="other options"):
         pretrain(trained, replace(options, seed=1), how)
     assert (trained / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_run_waits_for_another_one_into_the_same_folder(
+    trained: Path, options: PretrainOptions, how: RunOptions, capsys: pytest.CaptureFixture
+) -> None:
+    results: list[Probes] = []
+    with sole_user(trained, "an encoder"):
+        thread = threading.Thread(target=lambda: results.append(pretrain(trained, options, how)))
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+    thread.join(60)
+    assert results[0].to_dict() == json.loads((trained / RECORD_FILE).read_text())["result"]
+    assert "waiting for another process" in capsys.readouterr().out
 
 
 def test_a_folder_of_something_else_is_left_alone(options: PretrainOptions, tmp_path: Path) -> None:

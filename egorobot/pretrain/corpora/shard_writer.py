@@ -1,8 +1,6 @@
 """Writing shards from any corpus: in parallel, each whole or not at all, going on where a killed run stopped."""
 
-import fcntl
 import json
-import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -17,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from egorobot.errors import UserError
-from egorobot.files import atomic_path, claim_folder, write_json
+from egorobot.files import atomic_path, claim_folder, sole_user, write_json
 from egorobot.pretrain.corpora.tar_samples import BLOCK, to_members, to_tar
 from egorobot.pretrain.corpora.video import VideoCorpus
 from egorobot.pretrain.quarantine import Quarantine
@@ -116,18 +114,12 @@ def _alone_in(out: Path) -> Iterator[None]:
     """Keep other processes from writing to `out`, and remove what a killed one left half-written.
 
     Raises:
-        UserError: another process writes there.
+        BusyError: another process writes there.
     """
-    handle = os.open(out, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with sole_user(out, "shards"):
         for path in out.glob(".shard-*"):
             path.unlink(missing_ok=True)
         yield
-    except BlockingIOError as error:
-        raise UserError(f"another process writes shards to {out}: wait for it, or choose another out=") from error
-    finally:
-        os.close(handle)
 
 
 def _note_bad(job: ShardJob, shard: int, quarantine: Quarantine) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from egorobot.errors import UserError
-from egorobot.files import atomic_path, digest, write_json
+from egorobot.files import atomic_path, digest, sole_user, write_json
 from egorobot.pretrain.hands.clips import RENDERED, VARIANTS, VIDEO_GROUPS, ClipRenderer, RenderedClip
 from egorobot.pretrain.hands.staging import ClipOptions
 from egorobot.pretrain.samples import ClipSample, ClipWords, HandObjectTracks, clip_name
@@ -126,7 +126,7 @@ class SimulatedHands:
         return range(first), range(first, self.num_clips)
 
     def render(self, num_workers: int | None = None) -> None:
-        """Render the shards that are not on disk, in spawned processes.
+        """Render the shards that are not on disk, in spawned processes; wait for another process that does.
 
         Args:
             num_workers: processes; None is one a core.
@@ -134,9 +134,17 @@ class SimulatedHands:
         Raises:
             UserError: a worker died, for want of memory perhaps.
         """
-        shards = [i for i in range(-(-self.num_clips // SHARD_CLIPS)) if not self._words_file(i).exists()]
-        if not shards:
+        if not self._missing_shards():
             return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with sole_user(self.folder, "clips", wait=True):
+            if shards := self._missing_shards():
+                self._render(shards, num_workers)
+
+    def _missing_shards(self) -> list[int]:
+        return [i for i in range(-(-self.num_clips // SHARD_CLIPS)) if not self._words_file(i).exists()]
+
+    def _render(self, shards: Sequence[int], num_workers: int | None) -> None:
         workers = min(num_workers or default_num_workers(), len(shards))
         context = spawn_context()  # OpenGL contexts do not survive a fork
         with ProcessPoolExecutor(workers, mp_context=context, initializer=exit_with_parent) as pool:
