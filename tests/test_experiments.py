@@ -2,6 +2,7 @@
 
 import json
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -48,6 +49,13 @@ def test_forms_of_the_encoder_differ_from_the_shipped_one_in_what_they_say(
 @pytest.mark.parametrize("encoder", ["state", "egovideo_nano", "timm:vit_small_patch16_224.augreg"])
 def test_other_encoders_of_the_leaderboard_are_not_trained(encoder: str) -> None:
     assert load_config("train_bc", ["+experiment=leaderboard", f"encoder={encoder}"]).pretrain is None
+
+
+@pytest.mark.parametrize(("launcher", "plugin"), [("joblib", "joblib"), ("slurm", "submitit"), ("ray", "ray")])
+def test_launchers_are_chosen_by_name(launcher: str, plugin: str) -> None:
+    if find_spec(f"hydra_plugins.hydra_{plugin}_launcher") is None:
+        pytest.skip(f"hydra-{plugin}-launcher is not installed")
+    assert load_config("train_bc", [f"+launcher={launcher}"]).num_workers >= 1
 
 
 @pytest.mark.parametrize("experiment", choices("experiment"))
