@@ -13,10 +13,11 @@ from typing import Any
 from egorobot.bootstrap import PairedDifference, outcome_matrix, summarize_differences
 from egorobot.errors import UserError
 from egorobot.leaderboard_rows import Result, Row, RowKey, by_task, episode_outcomes, mean
+from egorobot.pretrain.shipped import SHIPPED
 from egorobot.statistics import detectable_difference, detectable_effect, mcnemar_p
 
-# The controls that a group has are what its other rows are compared with: the untrained
-# ones, and the blind one where there are none.
+# What a group's rows are compared with: the untrained controls that it has, the blind one
+# where it has none of them, and the encoder that ships.
 UNTRAINED = ("random_vit", "random_egovideo")
 BLIND = "blank"
 
@@ -107,7 +108,7 @@ def make_comparisons(rows: Sequence[Row], pairs: Iterable[Sequence[str]] = ()) -
     Args:
         rows: the leaderboard's.
         pairs: names of two encoders each; none compares each row with the controls of its
-            group, `UNTRAINED`, or `BLIND` where it has none of them.
+            group, `UNTRAINED`, or `BLIND` where it has none of them, and with `SHIPPED`.
 
     Returns:
         Comparisons in the order of `pairs` within that of `rows`.
@@ -120,7 +121,7 @@ def make_comparisons(rows: Sequence[Row], pairs: Iterable[Sequence[str]] = ()) -
         groups[row.key.protocol, row.key.num_demos, row.key.policy, row.key.camera].append(row)
     pairs = list(pairs)
     if not pairs:
-        return [compare_rows(a, b) for group in groups.values() for a, b in _with_control(group)]
+        return [compare_rows(a, b) for group in groups.values() for a, b in _with_references(group)]
     _check_names(pairs, groups.values())
     return [compare_rows(a, b) for group in groups.values() for pair in pairs for a, b in _named(group, pair)]
 
@@ -143,16 +144,16 @@ def compare_rows(a: Row, b: Row) -> Comparison:
     return Comparison(a.key, b.key, tasks, overall)
 
 
-def _with_control(group: list[Row]) -> Iterable[tuple[Row, Row]]:
+def _with_references(group: list[Row]) -> Iterable[tuple[Row, Row]]:
     names = {row.key.encoder for row in group}
     controls = [name for name in UNTRAINED if name in names] or [BLIND]
     return [
         (a, b)
-        for control in controls
+        for reference in [*controls, SHIPPED]
         for b in group
-        if b.key.encoder == control
+        if b.key.encoder == reference
         for a in group
-        if a.key.encoder not in controls
+        if a.key.encoder not in (*controls, reference)
     ]
 
 

@@ -114,7 +114,10 @@ def test_differently_rendered_runs_are_told() -> None:
 
 
 def test_each_row_is_compared_with_the_controls_of_its_group() -> None:
-    """The untrained ones where there are any, else blank; a group without has nothing to compare with."""
+    """The untrained ones where there are any, else blank; and the shipped encoder.
+
+    A group without any of them has nothing to compare with.
+    """
     rows = make_rows(
         [
             *(make_run(encoder, solved(range(n))) for encoder, n in (("a", 40), ("random_vit", 20), ("blank", 5))),
@@ -125,6 +128,8 @@ def test_each_row_is_compared_with_the_controls_of_its_group() -> None:
     assert names(rows) == [("a", "blank"), ("a", "random_vit"), ("blank", "random_vit")]
     untrained = [make_run(name, solved(range(20))) for name in ("a", "random_vit", "random_egovideo")]
     assert names(make_rows(untrained)) == [("a", "random_vit"), ("a", "random_egovideo")]
+    shipped = [*untrained[:2], make_run("egovideo_nano", solved(range(30)))]
+    assert names(make_rows(shipped)) == [("egovideo_nano", "random_vit"), ("a", "random_vit"), ("a", "egovideo_nano")]
 
 
 @pytest.mark.parametrize("other", [{"protocol": "r3m"}, {"policy": "bc_gmm"}, {"num_demos": 25}, {"camera": "top"}])
