@@ -66,6 +66,30 @@ def draw_interval(cell: Cell) -> str:
     )
 
 
+def draw_difference(difference: float, interval: tuple[float, float] | None, reach: float) -> str:
+    """Return a dot at the difference of two rates, a whisker over its interval, and a line at zero.
+
+    Args:
+        difference: in [-1, 1].
+        interval: of it; None where there is none.
+        reach: the axis goes from -reach to reach.
+    """
+    centre, *ends = (50 + 50 * value / reach for value in (difference, *(interval or ())))
+    words = f"{100 * difference:+.1f} points"
+    whisker = ""
+    if interval is not None:
+        low, high = ends
+        words += f", 95 % interval {100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
+        whisker = (
+            f'<path class="whisker" d="M{low:.2f},7H{high:.2f}"/>'
+            f'<path class="cap" d="M{low:.2f},4V10M{high:.2f},4V10"/>'
+        )
+    return (
+        f'<svg class="difference" viewBox="-4 0 108 14" role="img" aria-label="{words}"><title>{words}</title>'
+        f'<path class="axis" d="M0,7H100M50,0V14"/>{whisker}<circle class="dot" cx="{centre:.2f}" cy="7" r="3"/></svg>'
+    )
+
+
 def make_charts(rows: Sequence[Row]) -> list[Chart]:
     """Return a chart for each task, policy and camera where rows differ in the number of demonstrations only.
 

@@ -191,11 +191,13 @@ def clip() -> Callable[..., Path]:
 
 
 def _write_board(out: Path, *results: dict[str, Any], runs: Path | None = None) -> str:
+    from egorobot.comparisons import make_comparisons
     from egorobot.leaderboard import make_rows
     from egorobot.leaderboard_page import write_page
 
     found = [((runs or out) / f"run{i}", result) for i, result in enumerate(results)]
-    return write_page(out, make_rows(results), found).read_text(encoding="utf-8")
+    rows = make_rows(results)
+    return write_page(out, rows, found, make_comparisons(rows)).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

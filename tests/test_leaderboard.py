@@ -232,7 +232,8 @@ def test_the_page_has_the_comparisons(tmp_path: Path, make_result: Callable[...,
     results = [make_result(41, seed=0), make_result(12, seed=0, encoder=CONTROL)]
     page = built(write_results(tmp_path / "runs", *results), tmp_path / "out")["leaderboard.html"]
     (table,) = re.findall(r'<table class="pairs">.*?</table>', page, re.DOTALL)
-    cells = re.findall(r"<td>(.*?)</td>", table)
+    drawing, *cells = re.findall(r"<td>(.*?)</td>", table)
+    assert "<title>+58.0 points, 95 % interval +44.0 to +72.0</title>" in drawing
     assert cells[:5] == ["egovideo_nano", "random_vit", "bc_mlp", "100", "all (1)"] and cells[5:7] == ["82 %", "24 %"]
     alone = built(write_results(tmp_path / "one", results[0]), tmp_path / "alone")["leaderboard.html"]
     assert "Comparisons" not in alone

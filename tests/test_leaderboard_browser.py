@@ -66,7 +66,7 @@ def test_in_a_browser(
     clip: Callable[..., Path],
     write_board: Callable[..., str],
 ) -> None:
-    """A click and a key sort the table, opening a row plays its video, and the console stays empty."""
+    """A click and a key sort the table, opening a row plays its video, a box unfolds comparisons; no errors."""
     runs = tmp_path / "runs"
     clip(runs / "run0" / "videos" / "seed100000_success.mp4")
     results = [make_result(20, "blank"), make_result(41), make_result(30, "random_vit", task="knob")]
@@ -106,5 +106,9 @@ def test_in_a_browser(
             assert run(video + "[video.paused, video.videoWidth, video.error]") == [False, 64, None]
             click("tbody:has(video) summary")
             wait_until(lambda: run(video + "video.paused"))
+        shown = "return [...document.querySelectorAll('.pairs tbody tr')].filter((tr) => tr.offsetHeight > 0).length"
+        folded = run(shown)
+        click(".each-task")
+        assert run(shown) > folded > 0
         assert run("return document.documentElement.scrollWidth <= window.innerWidth"), "nothing sticks out"
         assert send("se/log", type="browser") == []
