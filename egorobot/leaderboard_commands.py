@@ -1,5 +1,6 @@
 """The commands that repeat a row of the leaderboard, as one would type them into a shell."""
 
+import json
 import re
 import shlex
 from collections import defaultdict
@@ -56,13 +57,19 @@ def _command(
     options = {
         **({"dataset": hydra_value(dataset)} if dataset else what),
         "encoder": hydra_value(row["encoder"]["name"]),
-        "policy": hydra_value(row["policy"]),
+        **_policy(row),
         "num_demos": row["num_demos"],
         "seed": ",".join(map(str, seeds)),
         "episodes": episodes,
     } | ({"eval_max": "true"} if with_max else {})
     sweep = ["--multirun"] if (1 if dataset else len(tasks)) * len(seeds) > 1 else []
     return shlex.join([*PROGRAM, *sweep, *(f"{name}={value}" for name, value in options.items())])
+
+
+def _policy(row: Result) -> dict[str, str]:
+    """Return which policy it was, and the options that were changed in it or beside it."""
+    changed = {name: json.dumps(value) for name, value in row.get("changed", {}).items()}
+    return changed if "policy.name" in changed else {"policy": hydra_value(row["policy"]), **changed}
 
 
 def hydra_value(text: str) -> str:

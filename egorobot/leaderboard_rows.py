@@ -18,7 +18,10 @@ Result = dict[str, Any]  # the content of result.json
 
 @dataclass(frozen=True)
 class RowKey:
-    """What a row of the leaderboard is about; rows are grouped by it."""
+    """What a row of the leaderboard is about; rows are grouped by it.
+
+    `policy` is the policy's name and, behind it, the options that were changed in the runs.
+    """
 
     protocol: str
     num_demos: int
@@ -182,9 +185,15 @@ def row_key(result: Result) -> RowKey:
         num_demos=result["num_demos"],
         encoder=encoder["name"],
         encoder_fingerprint=encoder["fingerprint"],
-        policy=result["policy"],
+        policy=" ".join([result["policy"], *_changes(result)]),
         camera=camera if isinstance(camera, str) else "+".join(map(str, camera)),
     )
+
+
+def _changes(result: Result) -> list[str]:
+    changed = result.get("changed", {}).items()
+    short = {name.removeprefix("+").removeprefix("policy."): json.dumps(value) for name, value in changed}
+    return [f"{name}={value}" for name, value in short.items() if name != "name"]
 
 
 def _identity(result: Result) -> str:

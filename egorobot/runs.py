@@ -63,6 +63,11 @@ def run_folder(config: DictConfig) -> Path:
     return Path(config.runs_dir, *parts, f"demos{config.num_demos}", f"seed{config.seed}")
 
 
+def plain(value: Any) -> Any:
+    """Return an option's value, resolved, as plain Python."""
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
 def shorten(value: Any) -> str:
     """Return `value` as JSON of at most 120 characters, for messages."""
     text = json.dumps(value)
@@ -124,6 +129,8 @@ def check_result(result: Any, where: str | Path) -> None:
     if not isinstance(result, dict) or result.get("schema") != SCHEMA:
         raise UserError(f"{where}: not a result of schema {SCHEMA}")
     _check_fields(result, _FIELDS, where, "")
+    if not isinstance(result.get("changed", {}), dict):
+        raise UserError(f"{where}: 'changed' is {shorten(result['changed'])}, of the wrong type")
     _check_eval(result["eval"], where, "eval")
     if result["eval_max"] is not None:
         _check_fields(result["eval_max"], _EVAL, where, "eval_max.")

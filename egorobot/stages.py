@@ -10,13 +10,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from egorobot.errors import BusyError, UserError
 from egorobot.files import write_json, write_text
-from egorobot.runs import DECISIVE, read_config, shorten
+from egorobot.runs import DECISIVE, plain, read_config, shorten
 
 
 class Run:
@@ -93,7 +92,7 @@ class Run:
             return
         there = read_config(self.folder)
         for key in DECISIVE:
-            old, new = (_plain(OmegaConf.select(c, key)) for c in (there, config))
+            old, new = (plain(OmegaConf.select(c, key)) for c in (there, config))
             if old != new:
                 raise self._mismatch(f"{key.removesuffix('.name')}={shorten(old)} there, {shorten(new)} here")
 
@@ -129,7 +128,3 @@ class Run:
         """Record that the outputs of `stage` are complete."""
         self.seconds[stage] = round(seconds, 2)
         write_json(self._progress_path, {"inputs": self.inputs, "seconds": self.seconds})
-
-
-def _plain(value: Any) -> Any:
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

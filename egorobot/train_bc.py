@@ -26,7 +26,8 @@ from egorobot.errors import UserError
 from egorobot.evaluate import describe, evaluation_seeds, load_checked_policy, summarize
 from egorobot.policies.rollout import EpisodeResult, rollout
 from egorobot.render import draw_episodes, video_path
-from egorobot.runs import SCHEMA, git_commit, read_result, run_folder, versions, write_result
+from egorobot.run_options import changed_options
+from egorobot.runs import SCHEMA, git_commit, plain, read_result, run_folder, versions, write_result
 from egorobot.stages import Run
 
 if TYPE_CHECKING:  # torch is imported by what needs it: environment workers import this module
@@ -129,7 +130,7 @@ def _collect(config: DictConfig) -> DemoInfo:
         config.protocol.name,
         config.num_demos,
         config.demo_seed,
-        _camera(config),
+        plain(config.camera),
         config.image_size,
         config.render,
         data_dir=config.data_dir,
@@ -137,11 +138,6 @@ def _collect(config: DictConfig) -> DemoInfo:
     )
     print(f"{collection.summary()}: {collection.info.path}")
     return collection.info
-
-
-def _camera(config: DictConfig) -> Any:
-    """Return the camera option as plain text, or as a plain list."""
-    return OmegaConf.to_container(config.camera) if OmegaConf.is_config(config.camera) else config.camera
 
 
 def _embed(info: DemoInfo, config: DictConfig, cache_dir: Path) -> None:
@@ -167,7 +163,7 @@ def _evaluate(run: Run, config: DictConfig, seeds: Sequence[int]) -> list[Episod
         "schema": SCHEMA,
         "task": config.task.name,
         "protocol": config.protocol.name,
-        "camera": _camera(config),
+        "camera": plain(config.camera),
         "encoder": {"name": encoder.name, "fingerprint": encoder.fingerprint, "dim": encoder.dim},
         "policy": config.policy.name,
         "num_demos": config.num_demos,
@@ -179,6 +175,8 @@ def _evaluate(run: Run, config: DictConfig, seeds: Sequence[int]) -> list[Episod
         "render_fingerprint": policy.render_fingerprint,
         "git_commit": git_commit(),
     } | ({} if config.dataset is None else {"dataset": str(config.dataset)})
+    if changed := changed_options(config):
+        result["changed"] = changed
     write_result(run.folder, result)
     return episodes
 

@@ -34,6 +34,7 @@ def test_a_run_leaves_what_it_promises(finished_run: Path) -> None:
     assert result["encoder"] == {
         "name": "egorobot_patches:make", "fingerprint": "mean colours of 8 x 8 patches", "dim": 192
     }  # fmt: skip
+    assert result["changed"]["policy.readout"] is None and "task" not in result["changed"]
     info = read_info(next(finished_run.parent.glob("data/kitchen/slide/*.hdf5")))
     assert not set(info.seeds) & set(result["eval"]["episode_seeds"])
     assert result["render_fingerprint"] == info.render_fingerprint
