@@ -197,7 +197,7 @@ def finished_seeds(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", [[], ["+launcher=joblib", "hydra.launcher.n_jobs=1"]])
+@pytest.mark.parametrize("launcher", [[], ["+launcher=joblib", "hydra.launcher.n_jobs=2"]])
 def test_a_sweep_goes_on_past_runs_that_cannot_be_done(launcher: list[str], finished_run: Path, tmp_path: Path) -> None:
     """One that another process is at is left to it; one with bad input is told of, and in the exit status."""
     busy, foreign = (tmp_path / f"runs/kitchen/slide/blank/bc_mlp/demos2/seed{seed}" for seed in (0, 1))
