@@ -91,10 +91,15 @@ class Run:
             write_text(self.config_path, OmegaConf.to_yaml(config, resolve=True))
             return
         there = read_config(self.folder)
+        # Episodes come one after another, so that more can be added, and fewer are there already;
+        # the best of several checkpoints is another one with another number.
+        free = () if there.eval_max else ("episodes",)
         for key in DECISIVE:
             old, new = (plain(OmegaConf.select(c, key)) for c in (there, config))
-            if old != new:
+            if old != new and key not in free:
                 raise self._mismatch(f"{key.removesuffix('.name')}={shorten(old)} there, {shorten(new)} here")
+        if config.episodes > there.episodes or (config.episodes < there.episodes and not self.result_path.exists()):
+            write_text(self.config_path, OmegaConf.to_yaml(config, resolve=True))
 
     def _mismatch(self, difference: str) -> UserError:
         return UserError(

@@ -2,7 +2,8 @@
 
 Collects demonstrations if there are none, embeds their images, trains, evaluates on fixed
 seeds that no demonstration used, renders videos, and writes the run folder. A run that
-was killed goes on from its last finished stage; a finished one is not repeated.
+was killed goes on from its last finished stage; a finished one is not repeated, and
+with a larger number of episodes= evaluated on those that it lacks.
 
 Examples:
     python -m egorobot.train_bc task=microwave
@@ -62,6 +63,8 @@ def train_bc(config: DictConfig) -> dict[str, Any]:
             if not (run.finished("train") and run.policy_path.exists()):
                 _train(run, config)
             recorded = _evaluate(run, config, seeds)
+        else:
+            _evaluate_more(run, config, seeds)
         result = read_result(run.folder)
         _render(run, config, result, recorded)
     return result
@@ -181,6 +184,26 @@ def _evaluate(run: Run, config: DictConfig, seeds: Sequence[int]) -> list[Episod
     return episodes
 
 
+def _evaluate_more(run: Run, config: DictConfig, seeds: Sequence[int]) -> None:
+    """Evaluate the policy of a finished run on those of `seeds` that its result lacks, and add them to it."""
+    result = read_result(run.folder)
+    known = _recorded_episodes(result)
+    missing = seeds[len(known) :]
+    if not missing:
+        return
+    began = time.perf_counter()
+    policy = load_checked_policy(run.policy_path)
+    episodes = rollout(policy, missing, config.num_workers, description="evaluate more")
+    run.finish("eval", run.seconds["eval"] + time.perf_counter() - began)
+    write_result(run.folder, result | {"eval": summarize([*known, *episodes]), "wall_time_s": run.seconds})
+
+
+def _recorded_episodes(result: dict[str, Any]) -> list[EpisodeResult]:
+    """Return the episodes of a result, whose lengths it does not tell."""
+    outcomes = zip(result["eval"]["episode_seeds"], result["eval"]["outcomes"], strict=True)
+    return [EpisodeResult(seed, success, 0) for seed, success in outcomes]
+
+
 def _best_checkpoint(run: Run, config: DictConfig, seeds: Sequence[int], last: dict[str, Any]) -> dict[str, Any]:
     """Return the evaluation of the best of ten checkpoints, the earliest of equals."""
     evaluations = []
@@ -203,8 +226,7 @@ def choose_episodes(episodes: Sequence[EpisodeResult], count: int) -> list[Episo
 
 def _render(run: Run, config: DictConfig, result: dict[str, Any], recorded: Sequence[EpisodeResult]) -> None:
     """Draw the videos that are not there yet, from `recorded` episodes or from new rollouts."""
-    outcomes = zip(result["eval"]["episode_seeds"], result["eval"]["outcomes"], strict=True)
-    wanted = choose_episodes([EpisodeResult(seed, success, 0) for seed, success in outcomes], config.videos)
+    wanted = choose_episodes(_recorded_episodes(result), config.videos)
     missing = [episode.seed for episode in wanted if not video_path(run.videos, episode).exists()]
     if not missing:
         return
@@ -261,7 +283,7 @@ def main(config: DictConfig) -> None:
         pretrain(pretrain_options(config))  # one that is finished, with the same options, is kept
     config = with_dataset(config)
     folder = run_folder(config)
-    if (folder / "result.json").exists():
+    if (folder / "result.json").exists() and read_result(folder)["eval"]["episodes"] >= config.episodes:
         print(f"{folder} is finished: choose run_dir=… to run again")
     result = train_bc(config)
     print(report(folder, result))

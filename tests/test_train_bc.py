@@ -16,9 +16,10 @@ from egorobot import train_bc as module
 from egorobot.cli import load_config
 from egorobot.envs.demonstrations import read_info
 from egorobot.errors import UserError
+from egorobot.evaluate import evaluate
 from egorobot.leaderboard import build_leaderboard
 from egorobot.policies.rollout import EpisodeResult
-from egorobot.runs import read_result
+from egorobot.runs import read_config, read_result
 from egorobot.stages import Run
 from egorobot.train_bc import choose_episodes, report, train_bc
 
@@ -52,6 +53,24 @@ def test_a_finished_run_is_not_repeated(finished_run: Path, run_options: list[st
     result = train_bc(load_config("train_bc", [*run_options, f"run_dir={finished_run}"]))
     assert result == read_result(finished_run)
     assert snapshot(finished_run) == before
+
+
+def test_more_episodes_are_added_to_a_finished_run_and_fewer_are_there(
+    finished_run: Path, run_options: list[str], tmp_path: Path
+) -> None:
+    """The policy stays; only the new episodes are run, and the same as if asked for at once."""
+    run = tmp_path / "run"
+    shutil.copytree(finished_run, run)
+    before = read_result(run)
+    options = [*run_options, f"run_dir={run}", f"data_dir={tmp_path / 'data'}", "videos=0", "num_workers=1"]
+    more = train_bc(load_config("train_bc", [*options, "episodes=6"]))
+    assert more == read_result(run) and read_config(run).episodes == 6
+    assert more["eval"]["outcomes"][:4] == before["eval"]["outcomes"]
+    assert more["eval"] == evaluate(run, episodes=6, num_workers=1)["eval"]
+    assert more["wall_time_s"]["eval"] > before["wall_time_s"]["eval"]
+    assert {**more, "eval": 0, "wall_time_s": 0} == {**before, "eval": 0, "wall_time_s": 0}
+    assert (run / "policy.pth").read_bytes() == (finished_run / "policy.pth").read_bytes()
+    assert train_bc(load_config("train_bc", [*options, "episodes=3"])) == more and read_config(run).episodes == 6
 
 
 STAGES: dict[str, Callable[[Path], bool]] = {
