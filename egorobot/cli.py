@@ -197,8 +197,8 @@ def choices(group: str) -> list[str]:
 
 
 def help_text(docstring: str, config_name: str) -> str:
-    """Return what `--help` prints: the docstring, then options, defaults and choices."""
-    text = (importlib.resources.files(CONFIG_MODULE) / f"{config_name}.yaml").read_text(encoding="utf-8")
+    """Return what `--help` prints: the docstring, then choices, options and defaults, those of default choices too."""
+    text = _config_text(f"{config_name}.yaml")
     head, _, body = text.partition("\ndefaults:\n")
     groups = re.findall(r"^  - (?:optional )?(\w+): (\S+)", body, flags=re.MULTILINE)
     options = re.sub(r"^  - .*\n", "", body, flags=re.MULTILINE).strip("\n") if body else head
@@ -208,6 +208,17 @@ def help_text(docstring: str, config_name: str) -> str:
     for group, default in groups:
         others = [c for c in choices(group) if c != default]
         lines.append(f"  {group}: {', '.join([default, *others])}")
-    lines += ["", "Options (name=value) and their defaults:"]
-    lines += [f"  {line}" if line else "" for line in options.splitlines()]
+    lines += ["", "Options (name=value) and their defaults:", *_indented(options)]
+    for group, default in groups:
+        text = _config_text(f"{group}/{default}.yaml").strip() if default in choices(group) else ""
+        if text not in ("", f"name: {default}"):
+            lines += ["", f"Options {group}.<name>=<value>, with {group}={default}:", *_indented(text)]
     return "\n".join(lines)
+
+
+def _config_text(path: str) -> str:
+    return (importlib.resources.files(CONFIG_MODULE) / path).read_text(encoding="utf-8")
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}" if line else "" for line in text.splitlines()]

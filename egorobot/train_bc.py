@@ -2,8 +2,8 @@
 
 Collects demonstrations if there are none, embeds their images, trains, evaluates on fixed
 seeds that no demonstration used, renders videos, and writes the run folder. A run that
-was killed goes on from its last finished stage; a finished one is not repeated, and
-with a larger number of episodes= evaluated on those that it lacks.
+was killed goes on from its last finished stage; a finished one is not repeated, but
+evaluated on the episodes that it lacks where episodes= asks for more.
 
 Examples:
     python -m egorobot.train_bc task=microwave

@@ -55,6 +55,9 @@ def test_help_shows_docstring_choices_options_and_comments() -> None:
     assert text.startswith("What it does.")
     assert "task: microwave, door," in text
     assert "num_demos: ${protocol.num_demos}   # successful demonstrations" in text
+    assert "Options protocol.<name>=<value>, with protocol=kitchen:" in text
+    assert "  image_size: 112       # pixels" in text
+    assert "with task=" not in text, "a task has no options"
 
 
 def test_a_command_ends_with_one_line_and_a_status() -> None:

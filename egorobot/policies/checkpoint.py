@@ -23,8 +23,9 @@ from egorobot.files import atomic_path
 from egorobot.policies.core import FrozenEncoderCore, cores, to_embedding_axes
 from egorobot.policies.image_encoder import default_device, weights_digest
 from egorobot.policies.observations import EncoderInfo, ObservationSpec, policy_env_kwargs
-from egorobot.policies.robomimic_checkpoint import adopt, is_robomimics
+from egorobot.policies.robomimic_checkpoint import ENV_PREFIX, adopt, is_robomimics
 from egorobot.policies.robomimic_config import ALGO, make_algo
+from egorobot.runs import shorten
 from egorobot.torch_state import torch_seed
 
 SCHEMA = 1
@@ -96,6 +97,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is no policy of egorobot (it lacks '{missing[0]}'): choose a file train_bc wrote")
     if not isinstance(content["egorobot"], dict) or content["egorobot"].get("schema") != SCHEMA:
         raise UserError(f"{path} is of another version of egorobot: train the policy again")
+    name = str(content["env_metadata"].get("env_name"))
+    if not name.startswith(ENV_PREFIX):  # with a module before a colon, Gymnasium would import it
+        raise UserError(
+            f"{path} is a policy for {shorten(name)}, not for an environment of egorobot: choose another file"
+        )
     return content
 
 

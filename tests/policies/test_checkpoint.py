@@ -90,7 +90,7 @@ def test_a_checkpoint_says_what_it_needs(trained):
 
 
 @pytest.mark.parametrize(
-    "harm", ["truncate", "zeros", "bit", "text", "pickle", "foreign", "weights", "schema", "missing"]
+    "harm", ["truncate", "zeros", "bit", "text", "pickle", "foreign", "weights", "schema", "environment", "missing"]
 )
 def test_damaged_and_foreign_files_are_one_line(harm, train, tmp_path):
     path = train().checkpoint
@@ -117,6 +117,9 @@ def test_damaged_and_foreign_files_are_one_line(harm, train, tmp_path):
         torch.save(content, path)
     elif harm == "schema":
         torch.save({**content, "egorobot": {"schema": 99}}, path)
+    elif harm == "environment":
+        content["env_metadata"]["env_name"] = "some_module:egorobot/Slide-v0"
+        torch.save(content, path)
     else:
         path.unlink()
     with pytest.raises(UserError) as caught:

@@ -39,7 +39,7 @@ class MediapipeHands:
         need(PACKAGE)
         self.model = _find_model() if model is None else model
         if not self.model.is_file():
-            raise UserError(f"no hand landmarker {self.model}: check detector_model, or leave it out ({INSTALL})")
+            raise UserError(f"no hand landmarker {self.model}: check mediapipe.model, or leave it out ({INSTALL})")
         self.sides = {"Left": "right", "Right": "left"} if mirrored else {"Left": "left", "Right": "right"}
 
     def detect(self, clip: HodClip) -> list[FrameDetections]:
@@ -82,5 +82,5 @@ def _box_around(points: NDArray[np.float64]) -> Box | None:
 def _find_model() -> Path:
     spec = find_spec(MODEL_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"detector=mediapipe needs {MODEL_FILE}: {INSTALL}, or detector_model=<its path>")
+        raise UserError(f"detector=mediapipe needs {MODEL_FILE}: {INSTALL}, or mediapipe.model=<its path>")
     return Path(spec.submodule_search_locations[0]) / MODEL_FILE
