@@ -1,11 +1,13 @@
-"""Which options of a run differ from what its names stand for."""
+"""What the options of a run amount to: how they differ from defaults, and how its encoder is pre-trained."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from egorobot.cli import choices, load_config
+from egorobot.cli import check_overrides, choices, load_config
+from egorobot.errors import UserError
 from egorobot.runs import plain
 
 # Options that a run's outcome depends on and that `result.json` has no field of its own for.
@@ -33,7 +35,26 @@ def changed_options(config: DictConfig) -> dict[str, Any]:
     return {name if name in theirs else f"+{name}": value for name, value in changed.items()}
 
 
+def pretrain_options(config: DictConfig) -> DictConfig:
+    """Return all options of `egorobot.pretrain`: its defaults, what `pretrain` changes, and where the encoder goes.
+
+    Raises:
+        UserError: `encoder` names no folder, or an option is unknown or does not fit.
+    """
+    from egorobot.policies.registry import NAMES
+
+    if config.encoder in NAMES or ":" in config.encoder:
+        raise UserError(f"pretrain writes to the folder that encoder= names, and {config.encoder} is none")
+    overrides = [f"{name}={json.dumps(value)}" for name, value in _leaves(plain(config.pretrain))]
+    check_overrides("pretrain", overrides)
+    where = {"out": config.encoder, "num_workers": config.num_workers, "data_dir": config.data_dir}
+    options = OmegaConf.merge(load_config("pretrain", overrides), where)
+    assert isinstance(options, DictConfig)
+    return options
+
+
 def _leaves(options: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield options by dotted name, as they would be typed."""
     for key, value in options.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{key}.")

@@ -11,7 +11,6 @@ Examples:
     python -m egorobot.train_bc --multirun task=knob,door encoder=state,blank,random_vit seed=0,1,2
 """
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from egorobot.cli import check_overrides, command, load_config
+from egorobot.cli import command
 from egorobot.collect import collect
 from egorobot.envs.demonstrations import DemoInfo, open_demonstrations
 from egorobot.errors import UserError
 from egorobot.evaluate import describe, evaluation_seeds, load_checked_policy, summarize
 from egorobot.policies.rollout import EpisodeResult, rollout
 from egorobot.render import draw_episodes, video_path
-from egorobot.run_options import changed_options
+from egorobot.run_options import changed_options, pretrain_options
 from egorobot.runs import SCHEMA, git_commit, plain, read_result, run_folder, versions, write_result
 from egorobot.stages import Run
 
@@ -194,8 +193,9 @@ def _evaluate_more(run: Run, config: DictConfig, seeds: Sequence[int]) -> None:
     began = time.perf_counter()
     policy = load_checked_policy(run.policy_path)
     episodes = rollout(policy, missing, config.num_workers, description="evaluate more")
-    run.finish("eval", run.seconds["eval"] + time.perf_counter() - began)
-    write_result(run.folder, result | {"eval": summarize([*known, *episodes]), "wall_time_s": run.seconds})
+    seconds = result["wall_time_s"]
+    seconds["eval"] = round(seconds["eval"] + time.perf_counter() - began, 2)
+    write_result(run.folder, result | {"eval": summarize([*known, *episodes])})
 
 
 def _recorded_episodes(result: dict[str, Any]) -> list[EpisodeResult]:
@@ -244,34 +244,6 @@ def report(folder: Path, result: dict[str, Any]) -> str:
         lines.append(f"maximum over {NUM_CHECKPOINTS} checkpoints ({best['checkpoint']}): {best['success_rate']:.2f}")
     lines += [str(folder / "result.json"), *map(str, sorted((folder / "videos").glob("*.mp4")))]
     return "\n".join(lines)
-
-
-def pretrain_options(config: DictConfig) -> DictConfig:
-    """Return all options of `egorobot.pretrain`: its defaults, what `pretrain` changes, and where the encoder goes.
-
-    Raises:
-        UserError: `encoder` names no folder, or an option is unknown or does not fit.
-    """
-    from egorobot.policies.registry import NAMES
-
-    if config.encoder in NAMES or ":" in config.encoder:
-        raise UserError(f"pretrain writes to the folder that encoder= names, and {config.encoder} is none")
-    overrides = list(_overrides(config.pretrain))
-    check_overrides("pretrain", overrides)
-    where = {"out": config.encoder, "num_workers": config.num_workers, "data_dir": config.data_dir}
-    options = OmegaConf.merge(load_config("pretrain", overrides), where)
-    assert isinstance(options, DictConfig)
-    return options
-
-
-def _overrides(options: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Yield options as they would be typed on the command line."""
-    for key, value in options.items():
-        name = f"{prefix}{key!s}"
-        if isinstance(value, DictConfig):
-            yield from _overrides(value, f"{name}.")
-        else:
-            yield f"{name}={json.dumps(value)}"
 
 
 @command("train_bc")

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from egorobot.cli import choices, load_config
 from egorobot.pretrain.options import options_from
-from egorobot.train_bc import pretrain_options
+from egorobot.run_options import pretrain_options
 
 
 def differences(form: dict[str, Any], shipped: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is changed in a run is told from what its names stand for, and is enough to repeat it."""
+"""What is changed in a run is told and enough to repeat it; options of pre-training are checked before it."""
 
 import shlex
 from collections.abc import Callable
@@ -8,9 +8,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from egorobot.cli import load_config
+from egorobot.errors import UserError
 from egorobot.leaderboard import make_rows
 from egorobot.leaderboard_commands import repeat_commands
-from egorobot.run_options import changed_options
+from egorobot.run_options import changed_options, pretrain_options
 from egorobot.runs import DECISIVE, plain
 
 CHANGES: list[tuple[list[str], dict[str, Any], str]] = [
@@ -65,3 +66,16 @@ def test_the_command_of_a_row_repeats_what_was_changed(
 def test_a_file_of_demonstrations_says_what_is_seen() -> None:
     config = load_config("train_bc", ["image_size=84", "dataset=file.hdf5", "policy.steps=5"])
     assert changed_options(config) == {"policy.steps": 5}
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("encoder=egovideo_nano", "egovideo_nano is none"),
+        ("+pretrain.stepz=3", "unknown option 'stepz'"),
+        ("pretrain.corpus.num_clips=many", "'corpus.num_clips=many' does not fit"),
+    ],
+)
+def test_options_of_pretraining_are_checked(option: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        pretrain_options(load_config("train_bc", ["+experiment=demo", option]))

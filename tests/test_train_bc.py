@@ -146,19 +146,6 @@ def test_bad_options_leave_no_folder(tmp_path: Path, patches: Path, run_options:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        ("encoder=egovideo_nano", "egovideo_nano is none"),
-        ("+pretrain.stepz=3", "unknown option 'stepz'"),
-        ("pretrain.corpus.num_clips=many", "'corpus.num_clips=many' does not fit"),
-    ],
-)
-def test_options_of_pretraining_are_checked(option: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        module._pretrain(load_config("train_bc", ["+experiment=demo", option]))
-
-
 def test_another_configuration_or_encoder_never_overwrites(
     finished_run: Path, run_options: list[str], tmp_path: Path
 ) -> None:
