@@ -177,6 +177,9 @@ def _check_types(config: Any, default: Any, prefix: str) -> None:
 def _explain(error: Exception, config_name: str) -> str:
     """Say in one line what Hydra says in several."""
     text = str(error)
+    if launcher := re.search(r"Could not find 'hydra/launcher/([^']+)'", text):
+        extra = "ray-launcher" if launcher.group(1) == "ray" else "launchers"
+        return f"hydra's launcher '{launcher.group(1)}' is not installed: install egorobot with its extra '{extra}'"
     if missing := re.search(r"Could not find '([^/']+)/([^']+)'", text):
         group, wanted = missing.groups()
         return f"unknown {group} '{wanted}': choose one of {', '.join(choices(group))}"

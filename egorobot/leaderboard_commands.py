@@ -1,6 +1,5 @@
 """The commands that repeat a row of the leaderboard, as one would type them into a shell."""
 
-import json
 import re
 import shlex
 from collections import defaultdict
@@ -8,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from egorobot.leaderboard_rows import Result
+from egorobot.run_options import type_override
 
 PROGRAM = ("python", "-m", "egorobot.train_bc")
 
@@ -47,7 +47,7 @@ def repeat_commands(results: Sequence[Result]) -> list[str]:
 def _command(
     row: Result, tasks: Sequence[str], seeds: Sequence[int], episodes: int, with_max: bool, dataset: str
 ) -> str:
-    camera = row["camera"]
+    camera, overrides = row["camera"], row.get("overrides", {})
     # A file of demonstrations says what it shows.
     what = {
         "task": ",".join(map(hydra_value, tasks)),
@@ -57,19 +57,14 @@ def _command(
     options = {
         **({"dataset": hydra_value(dataset)} if dataset else what),
         "encoder": hydra_value(row["encoder"]["name"]),
-        **_policy(row),
+        **({} if "policy.name" in overrides else {"policy": hydra_value(row["policy"])}),
         "num_demos": row["num_demos"],
         "seed": ",".join(map(str, seeds)),
         "episodes": episodes,
     } | ({"eval_max": "true"} if with_max else {})
     sweep = ["--multirun"] if (1 if dataset else len(tasks)) * len(seeds) > 1 else []
-    return shlex.join([*PROGRAM, *sweep, *(f"{name}={value}" for name, value in options.items())])
-
-
-def _policy(row: Result) -> dict[str, str]:
-    """Return which policy it was, and the options that were changed in it or beside it."""
-    changed = {name: json.dumps(value) for name, value in row.get("changed", {}).items()}
-    return changed if "policy.name" in changed else {"policy": hydra_value(row["policy"]), **changed}
+    typed = [f"{name}={value}" for name, value in options.items()]
+    return shlex.join([*PROGRAM, *sweep, *typed, *(type_override(*override) for override in overrides.items())])
 
 
 def hydra_value(text: str) -> str:

@@ -44,11 +44,11 @@ def comparison_section(comparisons: Sequence[Comparison], keys: Sequence[RowKey]
 def _table(comparisons: Sequence[Comparison], label: Callable[[RowKey], str]) -> str:
     header = comparison_lines([], label)[0]
     head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in ["", *header])
-    reach = max(max(map(abs, _interval(comparison) or (_difference(comparison),))) for comparison in comparisons) or 1.0
+    limit = max(max(map(abs, _interval(comparison) or (_difference(comparison),))) for comparison in comparisons) or 1.0
     body = []
     for comparison in comparisons:
         _, overall, *tasks = comparison_lines([comparison], label)
-        drawing = draw_difference(_difference(comparison), _interval(comparison), reach)
+        drawing = draw_difference(_difference(comparison), _interval(comparison), limit)
         body.append(f"<tr><td>{drawing}</td>{''.join(map(_cell, overall))}</tr>")
         body += [f'<tr class="task"><td></td>{"".join(map(_cell, line))}</tr>' for line in tasks]
     lines = "\n".join(body)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 from egorobot.leaderboard_rows import Cell, Row
-from egorobot.leaderboard_words import interval_words, percent
+from egorobot.leaderboard_words import interval_words, percent, points
 
 NUM_COLOURS = 7
 MARKERS = (  # around (0, 0), so that colour is not all that tells curves apart
@@ -66,20 +66,20 @@ def draw_interval(cell: Cell) -> str:
     )
 
 
-def draw_difference(difference: float, interval: tuple[float, float] | None, reach: float) -> str:
+def draw_difference(difference: float, interval: tuple[float, float] | None, limit: float) -> str:
     """Return a dot at the difference of two rates, a whisker over its interval, and a line at zero.
 
     Args:
         difference: in [-1, 1].
         interval: of it; None where there is none.
-        reach: the axis goes from -reach to reach.
+        limit: the axis goes from -limit to limit.
     """
-    centre, *ends = (50 + 50 * value / reach for value in (difference, *(interval or ())))
-    words = f"{100 * difference:+.1f} points"
+    centre, *ends = (50 + 50 * value / limit for value in (difference, *(interval or ())))
+    words = f"{points(difference)} points"
     whisker = ""
     if interval is not None:
         low, high = ends
-        words += f", 95 % interval {100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
+        words += f", 95 % interval {points(interval[0])} to {points(interval[1])}"
         whisker = (
             f'<path class="whisker" d="M{low:.2f},7H{high:.2f}"/>'
             f'<path class="cap" d="M{low:.2f},4V10M{high:.2f},4V10"/>'

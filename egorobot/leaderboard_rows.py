@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from egorobot.bootstrap import Summary, outcome_matrix, summarize_runs
 from egorobot.errors import UserError
+from egorobot.run_options import type_override
 from egorobot.runs import read_result
 from egorobot.statistics import wilson_interval
 
@@ -20,7 +22,7 @@ Result = dict[str, Any]  # the content of result.json
 class RowKey:
     """What a row of the leaderboard is about; rows are grouped by it.
 
-    `policy` is the policy's name and, behind it, the options that were changed in the runs.
+    `policy` is the policy's name and, behind it, the overrides of its runs.
     """
 
     protocol: str
@@ -101,13 +103,22 @@ def find_results(runs_dir: str | Path) -> list[tuple[Path, Result]]:
         identity = _identity(result)
         if identity in found:
             first, other = found[identity]
-            if (other["eval"], other["eval_max"]) != (result["eval"], result["eval_max"]):
+            if not _agree(result, other):
                 raise UserError(f"{first} and {path} are the same run with different outcomes: keep one of them")
-            continue
+            if result["eval"]["episodes"] <= other["eval"]["episodes"]:
+                continue
         found[identity] = (path, result)
     if not found:
         raise UserError(f"no result.json below {runs_dir}: a finished run of train_bc has one")
     return [(found[identity][0].parent, found[identity][1]) for identity in sorted(found)]
+
+
+def _agree(a: Result, b: Result) -> bool:
+    """Whether two results of one run tell the same, one of them perhaps of more episodes."""
+    episodes = [{*zip(r["eval"]["episode_seeds"], r["eval"]["outcomes"], strict=True)} for r in (a, b)]
+    smaller, larger = sorted(episodes, key=len)
+    same = a["eval"]["checkpoint"] == b["eval"]["checkpoint"] and a["eval_max"] == b["eval_max"]
+    return same and smaller <= larger
 
 
 def make_rows(results: Iterable[Result]) -> list[Row]:
@@ -185,15 +196,15 @@ def row_key(result: Result) -> RowKey:
         num_demos=result["num_demos"],
         encoder=encoder["name"],
         encoder_fingerprint=encoder["fingerprint"],
-        policy=" ".join([result["policy"], *_changes(result)]),
+        policy=" ".join([result["policy"], *_overrides(result)]),
         camera=camera if isinstance(camera, str) else "+".join(map(str, camera)),
     )
 
 
-def _changes(result: Result) -> list[str]:
-    changed = result.get("changed", {}).items()
-    short = {name.removeprefix("+").removeprefix("policy."): json.dumps(value) for name, value in changed}
-    return [f"{name}={value}" for name, value in short.items() if name != "name"]
+def _overrides(result: Result) -> list[str]:
+    """Return what a row says of its overrides, without the name that a policy was given."""
+    overrides = {name: value for name, value in result.get("overrides", {}).items() if name != "policy.name"}
+    return [re.sub(r"^([+~]?)policy\.", r"\1", type_override(*override)).lstrip("+") for override in overrides.items()]
 
 
 def _identity(result: Result) -> str:

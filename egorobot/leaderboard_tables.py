@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from egorobot.bootstrap import MIN_DISCORDANT, RESAMPLES
 from egorobot.comparisons import Comparison, Pairs
 from egorobot.leaderboard_rows import Cell, Row, RowKey
-from egorobot.leaderboard_words import count_words, interval_words, percent
+from egorobot.leaderboard_words import count_words, interval_words, percent, points
 from egorobot.learning_curves import LearningCurve
 
 INTRODUCTION = f"""\
@@ -152,8 +152,8 @@ def comparison_lines(comparisons: Iterable[Comparison], label: Callable[[RowKey]
         lines.append([*who, f"all ({len(c.tasks)})", *_overall_columns(c)])
         for name, task in c.tasks.items():
             mark = "\\*" if len(task.render_fingerprints) > 1 else ""
-            points = _points(task.counts.rate_a - task.counts.rate_b)
-            columns = _pair_columns(task.counts, points, task.p, _size(task.counts.detectable))
+            difference = points(task.counts.rate_a - task.counts.rate_b)
+            columns = _pair_columns(task.counts, difference, task.p, _size(task.counts.detectable))
             lines.append([*who, f"{name}{mark}", *columns])
     return lines
 
@@ -161,17 +161,17 @@ def comparison_lines(comparisons: Iterable[Comparison], label: Callable[[RowKey]
 def _overall_columns(comparison: Comparison) -> list[Any]:
     assert comparison.overall is not None
     counts, paired, detectable = (getattr(comparison.overall, name) for name in ("counts", "paired", "detectable"))
-    points = _points(paired.difference)
+    difference = points(paired.difference)
     if paired.ci95 is not None:
-        points += f" {_points_interval(paired.ci95)}"
+        difference += f" {_points_interval(paired.ci95)}"
     mark = " †" if paired.single_seed else ""
-    return _pair_columns(counts, points + mark, paired.p, f"{_size(counts.detectable)} ({_size(detectable)})")
+    return _pair_columns(counts, difference + mark, paired.p, f"{_size(counts.detectable)} ({_size(detectable)})")
 
 
-def _pair_columns(counts: Pairs, points: str, p: float | None, detectable: str) -> list[Any]:
+def _pair_columns(counts: Pairs, difference: str, p: float | None, detectable: str) -> list[Any]:
     pairs = f"{counts.pairs}, {count_words(len(counts.seeds), 'seed')}"
     rates = [percent(counts.rate_a), percent(counts.rate_b)]
-    return [*rates, points, _p(p), pairs, counts.only_a, counts.only_b, detectable]
+    return [*rates, difference, _p(p), pairs, counts.only_a, counts.only_b, detectable]
 
 
 def _curves_table(curves: Iterable[LearningCurve], label: Callable[[RowKey], str]) -> str:
@@ -227,12 +227,8 @@ def _line(values: Iterable[Any]) -> str:
 
 
 def _points_interval(ends: tuple[float, float]) -> str:
-    low, high = map(_points, ends)
+    low, high = map(points, ends)
     return f"[{low}, {high}]"
-
-
-def _points(difference: float) -> str:
-    return f"{round(100 * difference, 1) + 0.0:+.1f}"  # + 0.0 makes -0.0 a plain zero
 
 
 def _size(difference: float | None) -> str:

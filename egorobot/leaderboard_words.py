@@ -12,6 +12,11 @@ def interval_words(ends: tuple[float, float]) -> str:
     return f"[{low:.0f}, {high:.0f}]"
 
 
+def points(difference: float) -> str:
+    """Return a difference of rates in percentage points: ``+9.8``."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"  # + 0.0 makes -0.0 a plain zero
+
+
 def count_words(n: int, noun: str) -> str:
     """Return a number with its noun: ``1 run``, ``4 150 episodes``."""
     return f"{n:,} {noun}".replace(",", " ") + ("" if n == 1 else "s")

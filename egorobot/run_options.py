@@ -1,7 +1,7 @@
 """What the options of a run amount to: how they differ from defaults, and how its encoder is pre-trained."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,29 +10,49 @@ from egorobot.cli import check_overrides, choices, load_config
 from egorobot.errors import UserError
 from egorobot.runs import plain
 
-# Options that a run's outcome depends on and that `result.json` has no field of its own for.
+# Options that a run's outcome depends on and that `result.json` has no other field for.
 _UNNAMED = ("policy", "image_size", "render", "demo_seed")
-_OF_THE_FILE = ("image_size", "render")  # which a file of demonstrations says, where one is named
+_OF_DEMONSTRATIONS = ("image_size", "render", "demo_seed")  # of no account where a file of them is named
 
 
-def changed_options(config: DictConfig) -> dict[str, Any]:
+def find_overrides(config: DictConfig) -> dict[str, Any]:
     """Return the options of `config` that differ from the defaults of its task, protocol and policy.
 
     A policy with a name of its own is told by how it differs from the default one.
 
     Args:
-        config: the options of `egorobot.train_bc`.
+        config: the options of `egorobot.train_bc`, those of its dataset among them.
 
     Returns:
-        By dotted name, sorted, such as `{"image_size": 84, "policy.steps": 500}`; with a + before
-        the names of options that there are no defaults of, as Hydra wants them typed.
+        Values by dotted name, such as `{"image_size": 84, "policy.steps": 500}`. Names are as Hydra
+        wants them typed: with + before those that defaults lack, with ~ before those that were
+        removed, whose value is null.
     """
-    groups = ["task", "protocol", *(["policy"] if config.policy.name in choices("policy") else [])]
+    from_file = config.dataset is not None
+    groups = [] if from_file else ["task", "protocol"]
+    groups += ["policy"] if config.policy.name in choices("policy") else []
     default = load_config("train_bc", [f"{group}={config[group].name}" for group in groups])
-    unnamed = [key for key in _UNNAMED if config.dataset is None or key not in _OF_THE_FILE]
-    ours, theirs = (dict(_leaves({key: plain(options[key]) for key in unnamed})) for options in (config, default))
-    changed = {name: ours[name] for name in sorted(ours) if name not in theirs or ours[name] != theirs[name]}
-    return {name if name in theirs else f"+{name}": value for name, value in changed.items()}
+    names = [name for name in _UNNAMED if not (from_file and name in _OF_DEMONSTRATIONS)]
+    ours, theirs = ({name: plain(options[name]) for name in names} for options in (config, default))
+    return dict(sorted(_differences(ours, theirs), key=lambda override: override[0].lstrip("+~")))
+
+
+def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key in ours.keys() | theirs.keys():
+        name = f"{prefix}{key}"
+        if key not in ours:
+            yield f"~{name}", None
+        elif key not in theirs:
+            yield from ((f"+{leaf}", value) for leaf, value in _leaves({name: ours[key]}))
+        elif isinstance(ours[key], dict) and isinstance(theirs[key], dict):
+            yield from _differences(ours[key], theirs[key], f"{name}.")
+        elif ours[key] != theirs[key]:
+            yield name, ours[key]
+
+
+def type_override(name: str, value: Any) -> str:
+    """Return one of `find_overrides` as it is typed, before it is quoted for a shell."""
+    return name if name.startswith("~") else f"{name}={json.dumps(value, ensure_ascii=False)}"
 
 
 def pretrain_options(config: DictConfig) -> DictConfig:
@@ -45,7 +65,7 @@ def pretrain_options(config: DictConfig) -> DictConfig:
 
     if config.encoder in NAMES or ":" in config.encoder:
         raise UserError(f"pretrain writes to the folder that encoder= names, and {config.encoder} is none")
-    overrides = [f"{name}={json.dumps(value)}" for name, value in _leaves(plain(config.pretrain))]
+    overrides = [type_override(name, value) for name, value in _leaves(plain(config.pretrain))]
     check_overrides("pretrain", overrides)
     where = {"out": config.encoder, "num_workers": config.num_workers, "data_dir": config.data_dir}
     options = OmegaConf.merge(load_config("pretrain", overrides), where)
@@ -53,8 +73,8 @@ def pretrain_options(config: DictConfig) -> DictConfig:
     return options
 
 
-def _leaves(options: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield options by dotted name, as they would be typed."""
+def _leaves(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield options by dotted name."""
     for key, value in options.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{key}.")

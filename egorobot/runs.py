@@ -129,8 +129,8 @@ def check_result(result: Any, where: str | Path) -> None:
     if not isinstance(result, dict) or result.get("schema") != SCHEMA:
         raise UserError(f"{where}: not a result of schema {SCHEMA}")
     _check_fields(result, _FIELDS, where, "")
-    if not isinstance(result.get("changed", {}), dict):
-        raise UserError(f"{where}: 'changed' is {shorten(result['changed'])}, of the wrong type")
+    if not isinstance(result.get("overrides", {}), dict):
+        raise UserError(f"{where}: 'overrides' is {shorten(result['overrides'])}, of the wrong type")
     _check_eval(result["eval"], where, "eval")
     if result["eval_max"] is not None:
         _check_fields(result["eval_max"], _EVAL, where, "eval_max.")

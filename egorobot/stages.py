@@ -98,8 +98,11 @@ class Run:
             old, new = (plain(OmegaConf.select(c, key)) for c in (there, config))
             if old != new and key not in free:
                 raise self._mismatch(f"{key.removesuffix('.name')}={shorten(old)} there, {shorten(new)} here")
+        if there.get("dataset") != config.dataset:
+            raise self._mismatch(f"dataset={there.get('dataset')} there, {config.dataset} here")
         if config.episodes > there.episodes or (config.episodes < there.episodes and not self.result_path.exists()):
-            write_text(self.config_path, OmegaConf.to_yaml(config, resolve=True))
+            there.episodes = config.episodes
+            write_text(self.config_path, OmegaConf.to_yaml(there))
 
     def _mismatch(self, difference: str) -> UserError:
         return UserError(

@@ -3,7 +3,7 @@
 Collects demonstrations if there are none, embeds their images, trains, evaluates on fixed
 seeds that no demonstration used, renders videos, and writes the run folder. A run that
 was killed goes on from its last finished stage; a finished one is not repeated, but
-evaluated on the episodes that it lacks where episodes= asks for more.
+evaluated on the episodes that it lacks where episodes= asks for more (without eval_max).
 
 Examples:
     python -m egorobot.train_bc task=microwave
@@ -26,8 +26,8 @@ from egorobot.errors import UserError
 from egorobot.evaluate import describe, evaluation_seeds, load_checked_policy, summarize
 from egorobot.policies.rollout import EpisodeResult, rollout
 from egorobot.render import draw_episodes, video_path
-from egorobot.run_options import changed_options, pretrain_options
-from egorobot.runs import SCHEMA, git_commit, plain, read_result, run_folder, versions, write_result
+from egorobot.run_options import find_overrides, pretrain_options
+from egorobot.runs import SCHEMA, git_commit, plain, read_result, run_folder, shorten, versions, write_result
 from egorobot.stages import Run
 
 if TYPE_CHECKING:  # torch is imported by what needs it: environment workers import this module
@@ -53,6 +53,7 @@ def train_bc(config: DictConfig) -> dict[str, Any]:
         raise UserError(f"num_demos={config.num_demos}, videos={config.videos}: at least 1 and 0 are needed")
     config = with_dataset(config)
     seeds = evaluation_seeds(config.episodes)
+    overrides = find_overrides(config)
     encoder = _describe_encoder(config)
     run = Run(run_folder(config))
     with run.open(config):
@@ -61,9 +62,9 @@ def train_bc(config: DictConfig) -> dict[str, Any]:
         if not run.result_path.exists():
             if not (run.finished("train") and run.policy_path.exists()):
                 _train(run, config)
-            recorded = _evaluate(run, config, seeds)
+            recorded = _evaluate(run, config, seeds, overrides)
         else:
-            _evaluate_more(run, config, seeds)
+            _evaluate_more(run, config, seeds, overrides)
         result = read_result(run.folder)
         _render(run, config, result, recorded)
     return result
@@ -153,7 +154,7 @@ def _embed(info: DemoInfo, config: DictConfig, cache_dir: Path) -> None:
             embed_demonstrations(info, config.num_demos, key, encoder, cache_dir)
 
 
-def _evaluate(run: Run, config: DictConfig, seeds: Sequence[int]) -> list[EpisodeResult]:
+def _evaluate(run: Run, config: DictConfig, seeds: Sequence[int], overrides: dict[str, Any]) -> list[EpisodeResult]:
     """Evaluate the policy, write the result, and return the episodes for videos of them."""
     policy = load_checked_policy(run.policy_path)
     with _stage(run, "eval"):
@@ -176,26 +177,36 @@ def _evaluate(run: Run, config: DictConfig, seeds: Sequence[int]) -> list[Episod
         "versions": versions(),
         "render_fingerprint": policy.render_fingerprint,
         "git_commit": git_commit(),
+        "overrides": overrides,
     } | ({} if config.dataset is None else {"dataset": str(config.dataset)})
-    if changed := changed_options(config):
-        result["changed"] = changed
     write_result(run.folder, result)
     return episodes
 
 
-def _evaluate_more(run: Run, config: DictConfig, seeds: Sequence[int]) -> None:
-    """Evaluate the policy of a finished run on those of `seeds` that its result lacks, and add them to it."""
+def _evaluate_more(run: Run, config: DictConfig, seeds: Sequence[int], overrides: dict[str, Any]) -> None:
+    """Evaluate the policy of a finished run on those of `seeds` that its result lacks, and add them to it.
+
+    Raises:
+        UserError: other versions of what it runs on are installed now.
+    """
     result = read_result(run.folder)
     known = _recorded_episodes(result)
     missing = seeds[len(known) :]
     if not missing:
         return
+    if (now := versions()) != result["versions"]:
+        raise UserError(
+            f"{run.folder} was evaluated with {shorten(result['versions'])}, and here are {shorten(now)}: "
+            "choose another run_dir=… for more episodes"
+        )
     began = time.perf_counter()
     policy = load_checked_policy(run.policy_path)
     episodes = rollout(policy, missing, config.num_workers, description="evaluate more")
     seconds = result["wall_time_s"]
     seconds["eval"] = round(seconds["eval"] + time.perf_counter() - began, 2)
-    write_result(run.folder, result | {"eval": summarize([*known, *episodes])})
+    commits = dict.fromkeys(filter(None, (result["git_commit"], git_commit())))
+    result |= {"eval": summarize([*known, *episodes]), "git_commit": ", ".join(commits) or None, "overrides": overrides}
+    write_result(run.folder, result)
 
 
 def _recorded_episodes(result: dict[str, Any]) -> list[EpisodeResult]:

@@ -117,6 +117,15 @@ def test_differently_rendered_runs_are_marked(tmp_path: Path, make_result: Calla
     assert "differently rendered" in markdown
 
 
+def test_of_the_same_run_the_one_with_more_episodes_counts(
+    tmp_path: Path, make_result: Callable[..., dict[str, Any]]
+) -> None:
+    short, longer = make_result(41), make_result(41, episodes=80)
+    for number, order in enumerate(([short, longer], [longer, short])):
+        root = write_results(tmp_path / f"runs{number}", *order)
+        assert "41/80, 1 seed" in built(root, tmp_path / f"out{number}")["leaderboard.md"]
+
+
 def test_the_same_run_with_two_outcomes_is_refused(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
     root = write_results(tmp_path / "runs", make_result(41), make_result(40))
     with pytest.raises(UserError, match=r"run0.*run1.*different outcomes"):

@@ -11,10 +11,10 @@ from egorobot.cli import load_config
 from egorobot.errors import UserError
 from egorobot.leaderboard import make_rows
 from egorobot.leaderboard_commands import repeat_commands
-from egorobot.run_options import changed_options, pretrain_options
+from egorobot.run_options import find_overrides, pretrain_options
 from egorobot.runs import DECISIVE, plain
 
-CHANGES: list[tuple[list[str], dict[str, Any], str]] = [
+OVERRIDES: list[tuple[list[str], dict[str, Any], str]] = [
     ([], {}, "bc_mlp"),
     (["task=knob", "protocol=r3m", "policy=bc_gmm", "num_demos=7", "seed=3", "episodes=9"], {}, "bc_gmm"),
     (["policy.steps=500", "image_size=84"], {"image_size": 84, "policy.steps": 500}, "bc_mlp image_size=84 steps=500"),
@@ -24,10 +24,17 @@ CHANGES: list[tuple[list[str], dict[str, Any], str]] = [
         "bc_mlp demo_seed=2 readout=null",
     ),
     (
-        ["policy.algo.actor_layer_dims=[64]", "+policy.algo.gmm.enabled=true"],
-        {"+policy.algo.gmm.enabled": True, "policy.algo.actor_layer_dims": [64]},
-        "bc_mlp algo.gmm.enabled=true algo.actor_layer_dims=[64]",
+        ["policy.algo.actor_layer_dims=[64]", "+policy.algo.gmm.enabled=true", "+policy.algo.gmm.num_modes=2"],
+        {
+            "policy.algo.actor_layer_dims": [64],
+            "+policy.algo.gmm.enabled": True,
+            "+policy.algo.gmm.num_modes": 2,
+        },
+        "bc_mlp algo.actor_layer_dims=[64] algo.gmm.enabled=true algo.gmm.num_modes=2",
     ),
+    (["policy=bc_gmm", "policy.algo.gmm=null"], {"policy.algo.gmm": None}, "bc_gmm algo.gmm=null"),
+    (["policy=bc_gmm", "~policy.algo.gmm"], {"~policy.algo.gmm": None}, "bc_gmm ~algo.gmm"),
+    (["policy.name='bé'"], {"policy.name": "bé"}, "bé"),
     (
         ["policy.name=mine", "policy.norm=batchnorm"],
         {"policy.name": "mine", "policy.norm": "batchnorm"},
@@ -36,25 +43,26 @@ CHANGES: list[tuple[list[str], dict[str, Any], str]] = [
 ]
 
 
-@pytest.fixture(params=CHANGES, ids=lambda change: change[2])
-def change(request: pytest.FixtureRequest) -> tuple[list[str], dict[str, Any], str]:
-    """Options as typed, what they change, and how a row of the leaderboard calls the policy."""
+@pytest.fixture(params=OVERRIDES, ids=lambda case: case[2])
+def case(request: pytest.FixtureRequest) -> tuple[list[str], dict[str, Any], str]:
+    """Options as typed, the overrides among them, and how a row of the leaderboard calls the policy."""
     return request.param
 
 
-def test_only_what_differs_from_the_defaults_is_told(change: tuple[list[str], dict[str, Any], str]) -> None:
-    typed, changed, _ = change
-    assert changed_options(load_config("train_bc", typed)) == changed
+def test_only_what_differs_from_the_defaults_is_an_override(case: tuple[list[str], dict[str, Any], str]) -> None:
+    typed, overrides, _ = case
+    found = find_overrides(load_config("train_bc", typed))
+    assert found == overrides and list(found) == list(overrides)
 
 
-def test_the_command_of_a_row_repeats_what_was_changed(
-    change: tuple[list[str], dict[str, Any], str], make_result: Callable[..., dict[str, Any]]
+def test_the_command_of_a_row_repeats_its_overrides(
+    case: tuple[list[str], dict[str, Any], str], make_result: Callable[..., dict[str, Any]]
 ) -> None:
-    typed, changed, label = change
+    typed, overrides, label = case
     config = load_config("train_bc", typed)
     names = {"task": config.task.name, "protocol": config.protocol.name, "policy": config.policy.name}
     result = make_result(5, config.encoder, episodes=config.episodes, seed=config.seed, **names)
-    result |= {"num_demos": config.num_demos, "changed": changed}
+    result |= {"num_demos": config.num_demos, "overrides": overrides}
     (command,) = repeat_commands([result])
     repeated = load_config("train_bc", shlex.split(command)[3:])
     for key in DECISIVE:
@@ -64,8 +72,9 @@ def test_the_command_of_a_row_repeats_what_was_changed(
 
 
 def test_a_file_of_demonstrations_says_what_is_seen() -> None:
-    config = load_config("train_bc", ["image_size=84", "dataset=file.hdf5", "policy.steps=5"])
-    assert changed_options(config) == {"policy.steps": 5}
+    config = load_config("train_bc", ["image_size=84", "demo_seed=3", "dataset=file.hdf5", "policy.steps=5"])
+    config.task.name, config.protocol.name = "kitchen-complete", "d4rl"  # as the file of an import has them
+    assert find_overrides(config) == {"policy.steps": 5}
 
 
 @pytest.mark.parametrize(

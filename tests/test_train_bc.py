@@ -35,7 +35,7 @@ def test_a_run_leaves_what_it_promises(finished_run: Path) -> None:
     assert result["encoder"] == {
         "name": "egorobot_patches:make", "fingerprint": "mean colours of 8 x 8 patches", "dim": 192
     }  # fmt: skip
-    assert result["changed"]["policy.readout"] is None and "task" not in result["changed"]
+    assert result["overrides"]["policy.readout"] is None and "task" not in result["overrides"]
     info = read_info(next(finished_run.parent.glob("data/kitchen/slide/*.hdf5")))
     assert not set(info.seeds) & set(result["eval"]["episode_seeds"])
     assert result["render_fingerprint"] == info.render_fingerprint
@@ -226,11 +226,16 @@ def test_two_sweeps_share_the_runs_and_one_of_them_may_die(finished_run: Path, t
     command = sweep(finished_run, "seed=0,1,2")
     with (tmp_path / "log").open("w") as log:
         first, second = (subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log) for _ in range(2))
-        while not finished_seeds(tmp_path):
-            assert first.poll() is None, (tmp_path / "log").read_text()
-            time.sleep(0.05)
-        second.kill()
-        assert first.wait(timeout=300) == 0, (tmp_path / "log").read_text()
+        try:
+            while not finished_seeds(tmp_path):
+                assert first.poll() is None, (tmp_path / "log").read_text()
+                time.sleep(0.05)
+            second.kill()
+            assert first.wait(timeout=200) == 0, (tmp_path / "log").read_text()
+        finally:
+            for sweep_process in (first, second):
+                sweep_process.kill()
+                sweep_process.wait()
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
     assert finished_seeds(tmp_path) == ["seed0", "seed1", "seed2"]
     board = build_leaderboard(tmp_path / "runs", tmp_path / "board")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from egorobot.errors import UserError
 
-PATIENCE = timedelta(days=1)  # for another process that renders clips or evaluates
+PATIENCE = timedelta(days=1)  # for another process that renders clips, evaluates, or trains into the same folder
 
 T = TypeVar("T")
 

@@ -57,7 +57,7 @@ def _alone_in(out: Path, ranks: Ranks) -> Iterator[None]:
 
         def enter() -> None:
             if not out.exists():
-                out.mkdir(parents=True)
+                out.mkdir(parents=True, exist_ok=True)
             held.enter_context(sole_user(out, "an encoder", wait=True))
 
         ranks.from_first(enter)

@@ -92,11 +92,13 @@ def test_a_run_waits_for_another_one_into_the_same_folder(
     with sole_user(trained, "an encoder"):
         thread = threading.Thread(target=lambda: results.append(pretrain(trained, options, how)))
         thread.start()
-        thread.join(0.5)
-        assert thread.is_alive()
+        told = ""
+        while "waiting for another process" not in told:
+            assert thread.is_alive()
+            told += capsys.readouterr().out
+            time.sleep(0.01)
     thread.join(60)
     assert results[0].to_dict() == json.loads((trained / RECORD_FILE).read_text())["result"]
-    assert "waiting for another process" in capsys.readouterr().out
 
 
 def test_a_folder_of_something_else_is_left_alone(options: PretrainOptions, tmp_path: Path) -> None:
