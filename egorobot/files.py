@@ -88,17 +88,15 @@ def sole_user(place: Path, content: str, wait: bool = False) -> Iterator[None]:
     """Keep other processes out of a piece of work, until this one leaves it or dies.
 
     Args:
-        place: the folder in which something is made, or a file in it that stands for the work and
-            exists. Neither is changed: a folder is locked by a hidden file beside it.
+        place: a file or folder that stands for the work; it must exist, and is not changed.
         content: what is made, for messages.
         wait: until another process is done with it, instead of raising.
 
     Raises:
         BusyError: another process is at it.
     """
-    place = place.resolve()
-    folder, lock = (place, place.with_name(f".{place.name}.lock")) if place.is_dir() else (place.parent, place)
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)  # NFS locks only what is open for writing
+    folder = place if place.is_dir() else place.parent
+    handle = os.open(place, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,3 @@
-import fcntl
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from egorobot.collect import Collection, collect
 from egorobot.envs import demonstration_parts
 from egorobot.envs.demonstrations import first_demo_seed, open_demonstrations
 from egorobot.errors import UserError
+from egorobot.files import sole_user
 
 SETTINGS = {"task": "microwave", "num_demos": 3, "image_size": 64}  # those of the shared file
 
@@ -147,12 +147,10 @@ def test_seeds_of_demonstrations_never_meet(demonstrations):
 
 
 def test_waits_for_another_process_in_the_same_folder(demonstrations):
-    handle = os.open(demonstrations.parent, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
     thread = threading.Thread(target=collect, kwargs=SETTINGS | {"out": demonstrations})
-    thread.start()
-    thread.join(0.5)
-    assert thread.is_alive()
-    os.close(handle)
+    with sole_user(demonstrations.parent, "demonstrations"):
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
     thread.join(60)
     assert not thread.is_alive()
