@@ -10,6 +10,7 @@ Pooling = str  # "grid", "mean" or "cls"
 POOLINGS = ("grid", "mean", "cls")
 ACTIVATIONS = ("gelu", "quick_gelu")
 STREAMS = ("both", "slow")
+LISTS = ("stem", "embed_layers", "vocabulary")  # fields that JSON has as lists
 STEM_GROUPS = 8  # of channels that a stem normalises together
 NORM_EPS = 1e-6  # of the vision tower's norms, as in the official code
 
@@ -50,8 +51,10 @@ class EgoVideoConfig:
             token, which the last adapter does not touch.
         grid_size: side of that grid, in cells.
         grid_channels: channels of a cell.
-        embed_whole_grid: whether embeddings for policies hold the grid's cells with all
-            their channels, `width` of them, rather than `grid_channels`.
+        embed_layers: layers whose tokens of the latest frame, of each stream in their
+            places, are the embeddings for policies: 0 is the patch embedding, k the kth
+            block; at most `grid_size` by `grid_size` cells each. Empty: embeddings are
+            what the streams hand on.
         joint_dim: channels of the space shared with text.
         text_width: channels of the text tower.
         text_depth: its blocks.
@@ -89,7 +92,7 @@ class EgoVideoConfig:
     pooling: Pooling = "grid"
     grid_size: int = 7
     grid_channels: int = 5
-    embed_whole_grid: bool = False
+    embed_layers: tuple[int, ...] = ()
     context_length: int = 77
     text_causal: bool = False
     vocabulary: tuple[int, ...] = ()
@@ -119,6 +122,8 @@ class EgoVideoConfig:
             raise ValueError("adapter_blocks must be null or 0 with streams=slow: adapters are the high-rate stream's")
         if min(self.num_slow, self.fast_ratio, self.depth) < 1 or not self.adapter_window % 2:
             raise ValueError("num_slow, fast_ratio and depth must be 1 or more, adapter_window odd")
+        if any(not 0 <= layer <= self.depth for layer in self.embed_layers):
+            raise ValueError(f"embed_layers={list(self.embed_layers)}: they must be in 0 to {self.depth}, the depth")
 
     @property
     def num_frames(self) -> int:
@@ -137,8 +142,7 @@ class EgoVideoConfig:
         return {
             "model_type": MODEL_TYPE,
             **asdict(self),
-            "stem": list(self.stem),
-            "vocabulary": list(self.vocabulary),
+            **{name: list(getattr(self, name)) for name in LISTS},
         }
 
     @classmethod
@@ -152,7 +156,7 @@ class EgoVideoConfig:
         values = dict(values)
         if values.pop("model_type", None) != MODEL_TYPE:
             raise ValueError(f"its model_type is not '{MODEL_TYPE}'")
-        return cls(**{**values, **{name: tuple(values.get(name, ())) for name in ("stem", "vocabulary")}})
+        return cls(**{**values, **{name: tuple(values.get(name, ())) for name in LISTS}})
 
 
 SIZES: dict[str, EgoVideoConfig] = {
@@ -173,7 +177,7 @@ SIZES: dict[str, EgoVideoConfig] = {
         width=128,
         depth=3,
         heads=2,
-        embed_whole_grid=True,
+        embed_layers=(0, 3),
         joint_dim=256,
         text_width=128,
         text_depth=1,

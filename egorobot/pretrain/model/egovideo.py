@@ -94,21 +94,21 @@ class EgoVideo(nn.Module):
         """Return L2-normalised vectors of captions in the joint space, (B, joint_dim)."""
         return _unit(self.text(captions))
 
-    def pooled(self, frames_slow: Tensor, frames_fast: Tensor | None = None, whole: bool = False) -> list[Tensor]:
-        """Return what each stream hands on: vectors (B, slow dim) and, with `frames_fast`, (B, fast dim).
+    def pooled(self, frames_slow: Tensor, frames_fast: Tensor | None = None) -> list[Tensor]:
+        """Return what each stream hands on: vectors (B, slow dim) and, with `frames_fast`, (B, fast dim)."""
+        return self.vision(*self._normalised(frames_slow, frames_fast))
 
-        `whole` leaves the cells of the low-rate stream's grid all their channels.
-        """
+    def _normalised(self, frames_slow: Tensor, frames_fast: Tensor | None) -> tuple[Tensor, Tensor | None]:
         config, dtype = self.config, self.log_scale.dtype
         slow = normalise_frames(frames_slow, config.image_size, dtype)
-        fast = None if frames_fast is None else normalise_frames(frames_fast, config.fast_image_size, dtype)
-        return self.vision(slow, fast, whole)
+        return slow, None if frames_fast is None else normalise_frames(frames_fast, config.fast_image_size, dtype)
 
     @torch.inference_mode()
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return features for a policy: what the streams know before the joint space.
 
-        The joint space keeps what captions say; control also needs where things are.
+        The joint space keeps what captions say; control also needs where things are, which
+        early layers know better (`EgoVideoConfig.embed_layers`).
 
         Args:
             frames: uint8, (B, T, H, W, 3), T a multiple of the ratio of the two streams
@@ -126,7 +126,9 @@ class EgoVideo(nn.Module):
             raise ValueError(f"frames must be uint8 (B, T, H, W, 3), not {tuple(fast.shape)}")
         steps = slow_indices(fast.shape[1], self.config.fast_ratio)
         slow = fast[:, steps.start :: steps.step]
-        vectors = self.pooled(slow, fast if self.embed_streams == "both" else None, self.config.embed_whole_grid)
+        given = self._normalised(slow, fast if self.embed_streams == "both" else None)
+        layers = self.config.embed_layers
+        vectors = self.vision.latest(*given, layers) if layers else self.vision(*given)
         return torch.cat(vectors, dim=1).float().cpu().numpy()
 
     @property
@@ -145,9 +147,11 @@ class EgoVideo(nn.Module):
     @property
     def dim(self) -> int:
         """Length of what `embed` returns."""
-        fast = self.vision.fast_pooling if self.embed_streams == "both" else None
-        slow = self.vision.slow_pooling
-        return (slow.whole_dim if self.config.embed_whole_grid else slow.dim) + (0 if fast is None else fast.dim)
+        both = self.embed_streams == "both"
+        if self.config.embed_layers:
+            return self.vision.latest_dim(self.config.embed_layers, both)
+        fast = self.vision.fast_pooling if both else None
+        return self.vision.slow_pooling.dim + (0 if fast is None else fast.dim)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Let backward compute the inside of each block again instead of keeping it: less memory, more time."""

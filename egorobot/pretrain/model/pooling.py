@@ -17,7 +17,6 @@ class StreamPooling(nn.Module):
 
     Attributes:
         dim: length of the vector.
-        whole_dim: its length with whole cells.
     """
 
     def __init__(self, config: EgoVideoConfig, with_grid: bool) -> None:
@@ -25,23 +24,21 @@ class StreamPooling(nn.Module):
         self.kind = config.pooling
         self.grid_size = config.grid_size
         self.norm = nn.LayerNorm(config.width, eps=NORM_EPS)
-        self.dim = self.whole_dim = config.width
+        self.dim = config.width
         self.reduce: nn.Linear | None = None
         if with_grid and self.kind == "grid":
             self.reduce = nn.Linear(config.width, config.grid_channels)
             self.dim += config.grid_size**2 * config.grid_channels
-            self.whole_dim += config.grid_size**2 * config.width
 
-    def forward(self, tokens: Tensor, grid: Grid, whole: bool = False) -> Tensor:
+    def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
         """Return the pooled vector of `tokens` (B, 1 + T*h*w, C).
 
         Args:
             tokens: of a stream.
             grid: their (T, h, w).
-            whole: whether cells keep all their channels.
 
         Returns:
-            (B, dim), or (B, whole_dim) with whole cells.
+            (B, dim).
         """
         tokens = self.norm(tokens)
         if self.kind == "cls":
@@ -49,8 +46,14 @@ class StreamPooling(nn.Module):
         mean = tokens[:, 1:].mean(dim=1)
         if self.reduce is None:
             return mean
-        _, height, width = grid
-        last = tokens[:, -height * width :]
-        last = last if whole else self.reduce(last)  # (B, h*w, c)
-        cells = F.adaptive_avg_pool2d(last.transpose(1, 2).unflatten(2, (height, width)), self.grid_size)
-        return torch.cat([mean, cells.flatten(1)], dim=1)
+        return torch.cat([mean, cells(self.reduce(latest_frame(tokens, grid)), grid, self.grid_size)], dim=1)
+
+
+def latest_frame(tokens: Tensor, grid: Grid) -> Tensor:
+    """Return the last frame's patch tokens, (B, h*w, C), of `tokens` (B, 1 + T*h*w, C); `grid` is (T, h, w)."""
+    return tokens[:, -grid[1] * grid[2] :]
+
+
+def cells(tokens: Tensor, grid: Grid, size: int) -> Tensor:
+    """Return the means of a frame's tokens (B, h*w, C) in `size` by `size` cells, channels first: (B, C*size*size)."""
+    return F.adaptive_avg_pool2d(tokens.transpose(1, 2).unflatten(2, grid[1:]), size).flatten(1)

@@ -4,12 +4,14 @@ The low-rate stream trains the blocks. The high-rate stream runs through the sam
 whose parameters get no gradient from it, with motion adapters in between.
 """
 
+from collections.abc import Collection, Iterator
+
 from torch import Tensor, nn
 
 from egorobot.pretrain.model.block import SharedBlock
 from egorobot.pretrain.model.config import EgoVideoConfig
-from egorobot.pretrain.model.patches import PatchEmbedding
-from egorobot.pretrain.model.pooling import StreamPooling
+from egorobot.pretrain.model.patches import Grid, PatchEmbedding
+from egorobot.pretrain.model.pooling import StreamPooling, cells, latest_frame
 
 
 class TwoStreamVision(nn.Module):
@@ -37,30 +39,66 @@ class TwoStreamVision(nn.Module):
         first_adapter = config.depth - config.num_adapters
         self.blocks = nn.ModuleList(SharedBlock(config, i >= first_adapter) for i in range(config.depth))
 
-    def forward(self, slow: Tensor, fast: Tensor | None = None, whole: bool = False) -> list[Tensor]:
+    def forward(self, slow: Tensor, fast: Tensor | None = None) -> list[Tensor]:
         """Return the vectors of the streams that are given, (B, slow_pooling.dim) and (B, fast_pooling.dim).
 
         Args:
             slow: normalised frames of the low-rate stream, (B, T, 3, H, W).
             fast: normalised frames of the high-rate stream, (B, lambda*T, 3, H, W), or
                 None to leave it out; it does not change the low-rate stream's vector.
-            whole: whether the cells of the low-rate stream's grid keep all their channels:
-                its vector is then (B, slow_pooling.whole_dim).
 
         Raises:
             ValueError: `fast` is given to a model without a high-rate stream.
         """
+        for layer in self._layers(slow, fast):
+            streams = layer
+        poolings = [self.slow_pooling, self.fast_pooling]
+        return [pool(*stream) for pool, stream in zip(poolings, streams, strict=False) if pool is not None]
+
+    def latest(self, slow: Tensor, fast: Tensor | None, layers: Collection[int]) -> list[Tensor]:
+        """Return the latest frame's tokens after each of `layers`, of the streams that are given.
+
+        Args:
+            slow: as for `forward`.
+            fast: as for `forward`.
+            layers: see `EgoVideoConfig.embed_layers`.
+
+        Returns:
+            (B, C * cells * cells) for each layer of the low-rate stream, then of the
+            high-rate one.
+        """
+        found = [
+            [cells(latest_frame(tokens, grid), grid, self._cells(grid[1])) for tokens, grid in streams]
+            for i, streams in enumerate(self._layers(slow, fast))
+            if i in layers
+        ]
+        return [vector for stream in zip(*found, strict=True) for vector in stream]
+
+    def latest_dim(self, layers: Collection[int], with_fast: bool) -> int:
+        """Return how many numbers `latest` returns of a clip whose frames have the size they are made for."""
+        embeddings = [self.slow_embedding, self.fast_embedding if with_fast else None]
+        sides = [self._cells(embedding.spatial.shape[0]) for embedding in embeddings if embedding is not None]
+        return len(set(layers)) * sum(side**2 for side in sides) * self.slow_embedding.spatial.shape[2]
+
+    def _cells(self, side: int) -> int:
+        return min(side, self.slow_pooling.grid_size)
+
+    def _layers(self, slow: Tensor, fast: Tensor | None) -> Iterator[list[tuple[Tensor, Grid]]]:
+        """Yield the tokens of the streams that are given, with their grids, before the blocks and after each."""
         slow_tokens, slow_grid = self.slow_embedding(slow)
         if fast is None:
+            yield [(slow_tokens, slow_grid)]
             for block in self.blocks:
                 slow_tokens, _ = block(slow_tokens, None, slow_grid)
-            return [self.slow_pooling(slow_tokens, slow_grid, whole)]
-        if self.fast_embedding is None or self.fast_pooling is None:
+                yield [(slow_tokens, slow_grid)]
+            return
+        if self.fast_embedding is None:
             raise ValueError("a model with streams=slow has no high-rate stream")
         fast_tokens, fast_grid = self.fast_embedding(fast)
+        yield [(slow_tokens, slow_grid), (fast_tokens, fast_grid)]
         for block in self.blocks:
             slow_tokens, fast_tokens = block(slow_tokens, fast_tokens, fast_grid)
-        return [self.slow_pooling(slow_tokens, slow_grid, whole), self.fast_pooling(fast_tokens, fast_grid)]
+            yield [(slow_tokens, slow_grid), (fast_tokens, fast_grid)]
 
 
 def slow_indices(num_frames: int, fast_ratio: int) -> range:

@@ -36,7 +36,7 @@ def test_b_and_l_have_the_shapes_of_clip(size: str, tokens: tuple[int, int, int]
 def test_nano_is_small(captions: list[str]) -> None:
     model = EgoVideo(replace(SIZES["nano"], vocabulary=vocabulary_of(captions)))
     assert sum(parameter.numel() for parameter in model.parameters()) < 2_000_000
-    assert model.dim == 2 * 128 + 7 * 7 * 128  # both streams' means, and where things are
+    assert model.dim == 2 * (7 * 7 + 3 * 3) * 128  # both streams' latest frame, at the beginning and at the end
     assert (model.num_frames, model.frame_rate) == (8, 6.25)
 
 
@@ -45,7 +45,7 @@ def test_nano_is_small(captions: list[str]) -> None:
     [
         {"image_size": 30}, {"heads": 3}, {"pooling": "none"}, {"num_slow": 0}, {"adapter_window": 2},
         {"activation": "relu"}, {"streams": "fast"}, {"adapter_blocks": 4}, {"adapter_blocks": -1},
-        {"streams": "slow", "adapter_blocks": 1},
+        {"streams": "slow", "adapter_blocks": 1}, {"embed_layers": (0, 4)}, {"embed_layers": (-1,)},
     ],
 )  # fmt: skip
 def test_sizes_that_do_not_fit_are_refused(config: EgoVideoConfig, change: dict[str, Any]) -> None:
@@ -54,10 +54,10 @@ def test_sizes_that_do_not_fit_are_refused(config: EgoVideoConfig, change: dict[
 
 
 def test_a_configuration_survives_its_file_and_older_ones_are_read(config: EgoVideoConfig) -> None:
-    changed = replace(config, adapter_blocks=2, activation="quick_gelu", text_causal=True)
+    changed = replace(config, adapter_blocks=2, activation="quick_gelu", text_causal=True, embed_layers=(0, 3))
     assert EgoVideoConfig.from_dict(changed.to_dict()) == changed
     old = config.to_dict()
-    for field in ("adapter_blocks", "activation", "streams", "text_causal"):
+    for field in ("adapter_blocks", "activation", "streams", "text_causal", "embed_layers"):
         del old[field]
     assert EgoVideoConfig.from_dict(old) == config
 

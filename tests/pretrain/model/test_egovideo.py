@@ -97,12 +97,44 @@ def test_everything_gets_a_gradient_from_the_loss(
 # Parts of the model.
 
 
-def test_the_slow_stream_alone_is_the_first_part_of_both(config: EgoVideoConfig, clip_pixels: Pixels) -> None:
-    model, frames = EgoVideo(config), clip_pixels(2).numpy()
+@pytest.mark.parametrize(("layers", "fast"), [((), 1), ((1,), 4), ((0, 3), 8)])
+def test_the_slow_stream_alone_is_the_first_part_of_both(
+    config: EgoVideoConfig, clip_pixels: Pixels, layers: tuple[int, ...], fast: int
+) -> None:
+    model, frames = EgoVideo(replace(config, embed_layers=layers)), clip_pixels(2).numpy()
     both, dim = model.embed(frames), model.dim
+    assert both.shape == (2, dim)
     model.embed_streams = "slow"
     np.testing.assert_allclose(model.embed(frames), both[:, : model.dim], atol=1e-6)
-    assert dim - model.dim == config.width
+    assert dim - model.dim == fast * config.width
+
+
+def test_layers_of_an_embedding_know_places_in_the_latest_frame(
+    config: EgoVideoConfig, clip_pixels: Pixels, awake: Wake
+) -> None:
+    model = awake(EgoVideo(replace(config, embed_layers=(0, 2))))
+    frames = clip_pixels(1).numpy()
+    changed = frames.copy()
+    changed[:, -1, :8, 24:] //= 2  # the cell of the first row, last column
+    first, second, fast_first, fast_second = np.split(
+        model.embed(changed) != model.embed(frames), np.cumsum([512, 512, 128]), axis=1
+    )
+    assert np.argwhere(first.reshape(32, 4, 4).any(axis=0)).tolist() == [[0, 3]]
+    assert np.argwhere(fast_first.reshape(32, 2, 2).any(axis=0)).tolist() == [[0, 1]]
+    assert second.reshape(32, 16).any(axis=0).all() and fast_second.reshape(32, 4).any(axis=0).all()  # attention
+    changed = frames.copy()
+    changed[:, 0] //= 2  # the oldest frame, of the high-rate stream alone
+    assert not (model.embed(changed) != model.embed(frames))[:, : 512 * 2 + 128].any()
+    assert (model.embed(changed) != model.embed(frames))[:, -128:].any()
+
+
+def test_large_grids_are_pooled_to_cells(config: EgoVideoConfig, clip_pixels: Pixels) -> None:
+    frames = clip_pixels(2).numpy()
+    fine, coarse = (EgoVideo(replace(config, embed_layers=(1,), grid_size=size)) for size in (4, 2))  # of the same seed
+    large, small = fine.embed(frames), coarse.embed(frames)
+    assert small.shape == (2, coarse.dim)
+    cells = large[:, :512].reshape(2, 32, 2, 2, 2, 2).mean(axis=(3, 5))
+    np.testing.assert_allclose(small[:, :128], cells.reshape(2, 128), atol=1e-6)
 
 
 def test_a_model_of_the_slow_stream_has_nothing_of_the_fast_one(config: EgoVideoConfig, clip_pixels: Pixels) -> None:
