@@ -59,28 +59,37 @@ def augment(
     size: int,
     rng: np.random.Generator,
     caption_rng: np.random.Generator,
-) -> tuple[NDArray[np.uint8], str]:
-    """Return the frames (F, size, size, 3) and the caption that training sees of `sample`.
+) -> tuple[ClipSample, str]:
+    """Return `sample` as training sees it, frames (F, size, size, 3) and tracks, and the caption with it.
 
     Args:
         sample: the clip as it was read.
         augmentation: what may change.
-        size: side of the result, in pixels.
+        size: side of its frames, in pixels.
         rng: source of randomness.
         caption_rng: the same, of the choice of a caption.
     """
     if augmentation.flip and rng.random() < augmentation.flip:
         sample = mirror(sample)
     caption = draw_caption(sample, augmentation.hod_ratio, caption_rng)
-    frames = sample.frames_fast
-    if augmentation.crop is not None:
-        top, left, height, width = crop_box(frames.shape[1], frames.shape[2], augmentation.crop, rng)
-        frames = resize(frames[:, top : top + height, left : left + width], size)
+    height, width = sample.frames_fast.shape[1:3]
+    if augmentation.crop is None:
+        region = _centre_square(height, width)
     else:
-        frames = fit(frames, size)
+        region = crop_box(height, width, augmentation.crop, rng)
+    sample = crop(sample, region, size)
     if augmentation.colour:
-        frames = jitter_colours(frames, rng, augmentation.colour)
-    return frames, caption
+        sample = sample.with_frames(jitter_colours(sample.frames_fast, rng, augmentation.colour))
+    return sample, caption
+
+
+def crop(sample: ClipSample, region: tuple[int, int, int, int], size: int) -> ClipSample:
+    """Return the `region` (top, left, height, width in pixels) of `sample`, resized to `size` pixels square."""
+    top, left, height, width = region
+    rows, columns = sample.frames_fast.shape[1:3]
+    sides = left / columns, top / rows, (left + width) / columns, (top + height) / rows
+    frames = resize(sample.frames_fast[:, top : top + height, left : left + width], size)
+    return replace(sample, frames_fast=frames, tracks=sample.tracks and sample.tracks.cropped(*sides))
 
 
 def draw_caption(sample: ClipSample, hod_ratio: float, rng: np.random.Generator) -> str:

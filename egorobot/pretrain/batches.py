@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from egorobot.errors import UserError
@@ -38,6 +39,9 @@ class Batch:
         captions: B captions.
         clip_ids: names of the B clips.
         groups: int64 (B,), the same number for clips of the same group.
+        boxes: of the left hand, the right hand and the object in every frame, float32
+            (B, lambda*T, 3, 4): left, top, right, bottom in [0, 1]; NaN where one is not in
+            view or not known.
         bad: clips that could not be read, and others were taken in place of.
     """
 
@@ -46,6 +50,7 @@ class Batch:
     captions: list[str]
     clip_ids: list[str]
     groups: Tensor
+    boxes: Tensor
     bad: list[BadRecord] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -56,16 +61,26 @@ class Batch:
         """Frames of the low-rate stream, uint8, (B, T, H, W, 3): every lambda-th, the last among them."""
         return self.frames_fast[:, self.fast_ratio - 1 :: self.fast_ratio]
 
+    @property
+    def boxes_slow(self) -> Tensor:
+        """Boxes in the low-rate stream's frames, (B, T, 3, 4)."""
+        return self.boxes[:, self.fast_ratio - 1 :: self.fast_ratio]
+
     def to(self, device: torch.device) -> "Batch":
-        """Return the batch with its frames on `device`."""
-        return replace(self, frames_fast=self.frames_fast.to(device))
+        """Return the batch with its frames and boxes on `device`."""
+        return replace(self, frames_fast=self.frames_fast.to(device), boxes=self.boxes.to(device))
 
     def split(self, size: int) -> Iterator["Batch"]:
         """Yield the batch in parts of `size` clips, the last perhaps smaller; none has `bad`."""
         for start in range(0, len(self), size):
             part = slice(start, start + size)
             yield Batch(
-                self.frames_fast[part], self.fast_ratio, self.captions[part], self.clip_ids[part], self.groups[part]
+                self.frames_fast[part],
+                self.fast_ratio,
+                self.captions[part],
+                self.clip_ids[part],
+                self.groups[part],
+                self.boxes[part],
             )
 
 
@@ -73,7 +88,14 @@ def stack(samples: Sequence[ClipSample], captions: list[str], groups: Sequence[i
     """Return `samples`, whose frames have one size, as a batch with `captions` and numbers of `groups`."""
     frames = torch.from_numpy(np.stack([sample.frames_fast for sample in samples]))
     clip_ids = [sample.clip_id for sample in samples]
-    return Batch(frames, samples[0].fast_ratio, captions, clip_ids, torch.tensor(groups))
+    boxes = torch.from_numpy(np.stack([_boxes(sample) for sample in samples]))
+    return Batch(frames, samples[0].fast_ratio, captions, clip_ids, torch.tensor(groups), boxes)
+
+
+def _boxes(sample: ClipSample) -> NDArray[np.float32]:
+    if sample.tracks is None:
+        return np.full((len(sample.frames_fast), 3, 4), np.nan, np.float32)
+    return np.concatenate([sample.tracks.hands, sample.tracks.object[:, None]], axis=1)
 
 
 @dataclass(frozen=True)
@@ -147,8 +169,8 @@ class TrainingBatches:
             sample, skipped = self._read(self.corpora[corpus], number, rng)
             group = place - place % self.corpora[corpus].corpus.group_size
             caption_rng = np.random.default_rng([self.seed, 2, step, group])
-            frames, caption = augment(sample, self.corpora[corpus].augmentation, self.image_size, rng, caption_rng)
-            samples.append(sample.with_frames(frames))
+            sample, caption = augment(sample, self.corpora[corpus].augmentation, self.image_size, rng, caption_rng)
+            samples.append(sample)
             captions.append(caption)
             groups.append(start + group)
             bad += skipped

@@ -21,21 +21,25 @@ def initial_config(options: PretrainOptions) -> EgoVideoConfig:
     """Return the sizes of the model that training starts from; its vocabulary may grow.
 
     They are the size's, or those of the encoder folder to start from, with the changes
-    that `options.model` asks for.
+    that `options.model` asks for, and a head that tells boxes if boxes count.
 
     Raises:
         UserError: the weights to start from are missing, or of another size.
     """
     if options.init is None:
-        return options.model_config()
+        return _with_head(options, options.model_config())
     try:
         if (name := _open_clip_name(options.init)) is None:
-            return replace(_folder_config(options), **options.model)
+            return _with_head(options, replace(_folder_config(options), **options.model))
         from egorobot.pretrain.model.open_clip_weights import config_changes
 
-        return replace(options.model_config(), **config_changes(name))
+        return _with_head(options, replace(options.model_config(), **config_changes(name)))
     except (TypeError, ValueError) as error:
         raise UserError(f"init={options.init} and the changes to model do not fit: {error}") from error
+
+
+def _with_head(options: PretrainOptions, config: EgoVideoConfig) -> EgoVideoConfig:
+    return replace(config, box_head=options.box_weight > 0)
 
 
 def _folder_config(options: PretrainOptions) -> EgoVideoConfig:

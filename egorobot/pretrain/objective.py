@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from egorobot.pretrain.batches import Batch
 from egorobot.pretrain.distributed import Ranks
+from egorobot.pretrain.model import Encoded
 from egorobot.pretrain.model.loss import contrastive_loss
 from egorobot.pretrain.parallel import synchronised
 from egorobot.torch_state import torch_threads
 
-Encoded = tuple[Tensor, Tensor, Tensor]  # videos (B, D), captions (B, D), scale
 MIN_PART = 8  # clips that are worth a thread
 
 
@@ -37,6 +37,7 @@ class Objective:
         micro_batch: clips that one process encodes at a time; None is its whole share.
         autocast: type that matrices are multiplied in; None is that of the weights.
         group_weight: of the loss inside groups, see `contrastive_loss`.
+        box_weight: of the loss of boxes, on average over clips, see `box_losses`.
         threads: how many encode parts of the batch side by side, where there is no
             `micro_batch`; more than one only on a CPU, in one process.
     """
@@ -45,14 +46,15 @@ class Objective:
     micro_batch: int | None = None
     autocast: torch.dtype | None = None
     group_weight: float = 0.0
+    box_weight: float = 0.0
     threads: int = 1
 
     def backward(self, model: nn.Module, batch: Batch) -> Tensor:
         """Add the gradients of the loss to those of `model`'s parameters, and return the loss, a scalar.
 
         Args:
-            model: its forward takes low-rate frames, high-rate frames and captions, and
-                returns L2-normalised embeddings of clips and captions, and the scale.
+            model: its forward takes low-rate frames, high-rate frames, captions and boxes,
+                and returns what `EgoVideo.forward` does.
             batch: this process's share of the batch; every process has as many clips.
 
         Returns:
@@ -67,18 +69,15 @@ class Objective:
             with synchronised(model, last=True):
                 encoded = self._encode(model, batch)
                 loss, gradients = self._loss(encoded, batch)
-                torch.autograd.backward(encoded, gradients)
+                torch.autograd.backward(*_with_graph(encoded, gradients))
             return loss
         with torch.no_grad():
-            videos, texts, scales = zip(*(self._encode(model, part) for part in parts), strict=True)
-        loss, (video, text, scale) = self._loss((torch.cat(videos), torch.cat(texts), scales[0]), batch)
-        size = len(parts[0])
-        slices = zip(parts, video.split(size), text.split(size), strict=True)
-        for i, (part, part_video, part_text) in enumerate(slices):
-            last = i == len(parts) - 1
-            with synchronised(model, last):
-                part_scale = scale if last else torch.zeros_like(scale)
-                torch.autograd.backward(self._encode(model, part), (part_video, part_text, part_scale))
+            whole = _joined([self._encode(model, part) for part in parts])
+        loss, gradients = self._loss(whole, batch)
+        shares = _split(gradients, len(parts[0]))
+        for i, (part, share) in enumerate(zip(parts, shares, strict=True)):
+            with synchronised(model, last=i == len(parts) - 1):
+                torch.autograd.backward(*_with_graph(self._encode(model, part), share))
         return loss
 
     def _backward_side_by_side(self, model: nn.Module, batch: Batch, threads: int) -> Tensor:
@@ -86,44 +85,65 @@ class Objective:
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         with torch_threads(1), ThreadPoolExecutor(threads) as pool:
             encoded = list(pool.map(lambda part: self._encode(model, part), parts))
-            videos, texts, scales = zip(*encoded, strict=True)
-            loss, (video, text, scale) = self._loss((torch.cat(videos), torch.cat(texts), scales[0]), batch)
-            size = len(parts[0])
-            scales = (scale, *[torch.zeros_like(scale)] * (len(parts) - 1))
-            shares = zip(video.split(size), text.split(size), scales, strict=True)
-            found = pool.map(
-                lambda own, share: torch.autograd.grad(own, parameters, share, allow_unused=True), encoded, shares
-            )
+            loss, gradients = self._loss(_joined(encoded), batch)
+
+            def by_parameters(own: Encoded, share: Encoded) -> tuple[Tensor | None, ...]:
+                outputs, by_outputs = _with_graph(own, share)
+                return torch.autograd.grad(outputs, parameters, by_outputs, allow_unused=True)
+
+            found = pool.map(by_parameters, encoded, _split(gradients, len(parts[0])))
         # Added in one order, whichever thread was first.
-        for parameter, *gradients in zip(parameters, *found, strict=True):
-            for gradient in gradients:
+        for parameter, *by_part in zip(parameters, *found, strict=True):
+            for gradient in by_part:
                 if gradient is not None:
                     parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
         return loss
 
     def _encode(self, model: nn.Module, batch: Batch) -> Encoded:
         with torch.autocast(self.ranks.device.type, self.autocast, enabled=self.autocast is not None):
-            video, text, scale = model(batch.frames_slow, batch.frames_fast, batch.captions)
-        if self.autocast is not None:
-            video, text = video.float(), text.float()
-        return video, text, scale
+            encoded: Encoded = model(batch.frames_slow, batch.frames_fast, batch.captions, batch.boxes_slow)
+        if self.autocast is None:
+            return encoded
+        return encoded._replace(video=encoded.video.float(), text=encoded.text.float(), boxes=encoded.boxes.float())
 
     def _loss(self, encoded: Encoded, batch: Batch) -> tuple[Tensor, Encoded]:
-        """Return the loss over all processes, and its gradients by this one's embeddings and by the scale.
+        """Return the loss over all processes, and its gradients by this one's clips and by the scale.
 
-        Those by the embeddings are larger by the number of processes, by which the
-        processes' gradients will be averaged; that by the scale is whole in each of them.
+        Those by its clips are larger by the number of processes, by which the processes'
+        gradients will be averaged; that by the scale is whole in each of them.
         """
         ranks = self.ranks
-        video, text = (ranks.gather(tensor.detach()).requires_grad_() for tensor in encoded[:2])
-        scale = encoded[2].detach().requires_grad_()
+        video, text = (ranks.gather(tensor.detach()).requires_grad_() for tensor in (encoded.video, encoded.text))
+        scale = encoded.scale.detach().requires_grad_()
+        boxes = ranks.gather(encoded.boxes.detach())
         keys = ranks.gather(caption_keys(batch.captions).to(ranks.device))
         groups = ranks.gather(batch.groups.to(ranks.device))
         captions = [str(key) for key in keys.tolist()]
         loss = contrastive_loss(video, text, scale, captions, groups, self.group_weight)
         gradients = torch.autograd.grad(loss, (video, text, scale))
         own = slice(ranks.rank * len(batch), (ranks.rank + 1) * len(batch))
-        return loss.detach(), (gradients[0][own] * ranks.size, gradients[1][own] * ranks.size, gradients[2])
+        by_boxes = torch.full_like(encoded.boxes, self.box_weight / len(boxes) * ranks.size)
+        shares = Encoded(gradients[0][own] * ranks.size, gradients[1][own] * ranks.size, gradients[2], by_boxes)
+        return loss.detach() + self.box_weight * boxes.mean(), shares
+
+
+def _joined(parts: Sequence[Encoded]) -> Encoded:
+    """Return the parts of a batch as one."""
+    videos, texts, scales, boxes = zip(*parts, strict=True)
+    return Encoded(torch.cat(videos), torch.cat(texts), scales[0], torch.cat(boxes))
+
+
+def _split(gradients: Encoded, size: int) -> list[Encoded]:
+    """Return the gradients of parts of `size` clips; that by the scale, which all have, goes to the last."""
+    parts = zip(*(tensor.split(size) for tensor in (gradients.video, gradients.text, gradients.boxes)), strict=True)
+    shares = [Encoded(video, text, torch.zeros_like(gradients.scale), boxes) for video, text, boxes in parts]
+    return [*shares[:-1], shares[-1]._replace(scale=gradients.scale)]
+
+
+def _with_graph(encoded: Encoded, gradients: Encoded) -> tuple[list[Tensor], list[Tensor]]:
+    """Return those of `encoded` that depend on parameters, and the `gradients` by them."""
+    pairs = [(own, share) for own, share in zip(encoded, gradients, strict=True) if own.requires_grad]
+    return [own for own, _ in pairs], [share for _, share in pairs]
 
 
 def caption_keys(captions: Sequence[str]) -> Tensor:

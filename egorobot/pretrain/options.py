@@ -67,6 +67,8 @@ class PretrainOptions:
         steps: optimiser steps.
         batch_size: clips a step, of all processes together.
         group_weight: of the loss inside groups of clips that differ in one thing.
+        box_weight: of the loss of boxes, where a corpus has boxes of hands and objects; 0 is
+            a model that learns from captions alone. See `egorobot.pretrain.model.boxes`.
         learning_rate: highest learning rate.
         text_rate: of the text tower, relative to the others'; 0 locks it. None is
             `DRAWN_TEXT_RATE`, or 1 for one that starts from trained weights: see
@@ -88,6 +90,7 @@ class PretrainOptions:
     steps: int = 100
     batch_size: int = 64
     group_weight: float = 5.0
+    box_weight: float = 1.0
     learning_rate: float = 2e-3
     text_rate: float | None = None
     text_share: float | None = None
@@ -111,8 +114,9 @@ class PretrainOptions:
         for name in ("valid_share", "warmup"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)}: it must be in [0, 1]")
-        if not self.group_weight >= 0:
-            raise UserError(f"group_weight={self.group_weight}: it must be 0 or more")
+        for name in ("group_weight", "box_weight"):
+            if not getattr(self, name) >= 0:
+                raise UserError(f"{name}={getattr(self, name)}: it must be 0 or more")
         for name in ("text_rate", "text_share"):
             if (value := getattr(self, name)) is not None and not value >= 0:
                 raise UserError(f"{name}={value}: it must be 0 or more")

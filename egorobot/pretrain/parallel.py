@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from egorobot.pretrain.distributed import Ranks
 from egorobot.pretrain.model import EgoVideo
+from egorobot.pretrain.model.boxes import THINGS
 
 
 def transformer_blocks(model: EgoVideo) -> list[nn.Module]:
@@ -29,8 +30,9 @@ def freeze_unused(model: EgoVideo) -> None:
     config = model.config
     shape = 1, config.num_frames, config.image_size, config.image_size, 3
     frames = torch.zeros(shape, dtype=torch.uint8, device=model.log_scale.device)
-    video, text, scale = model(frames[:, config.fast_ratio - 1 :: config.fast_ratio], frames, [""])
-    (video.sum() + text.sum() + scale).backward()
+    slow = frames[:, config.fast_ratio - 1 :: config.fast_ratio]
+    boxes = torch.zeros((1, slow.shape[1], THINGS, 4), device=frames.device)
+    sum(part.sum() for part in model(slow, frames, [""], boxes)).backward()
     for parameter in model.parameters():
         parameter.requires_grad_(parameter.grad is not None)
     model.zero_grad()

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from egorobot.pretrain.model import EgoVideo
+from egorobot.pretrain.model import EgoVideo, Encoded
 from egorobot.pretrain.model.adapter import MotionAdapter
 from egorobot.pretrain.model.block import SharedBlock
 from egorobot.pretrain.model.egovideo import MAX_SCALE
@@ -46,12 +46,11 @@ class PlainEgoVideo(nn.Module):
             frozen.zero_grad()
 
     def forward(
-        self, frames_slow: Tensor, frames_fast: Tensor, captions: Sequence[str]
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, frames_slow: Tensor, frames_fast: Tensor, captions: Sequence[str], boxes: Tensor | None = None
+    ) -> Encoded:
         """Return what `EgoVideo.forward` returns."""
         model, config, vision = self.model, self.model.config, self.model.vision
         assert vision.fast_embedding is not None and vision.fast_pooling is not None
-        assert model.fast_projection is not None and model.fusion is not None
         self.update_copies()
         dtype = model.log_scale.dtype
         slow, slow_grid = vision.slow_embedding(normalise_frames(frames_slow, config.image_size, dtype))
@@ -61,10 +60,9 @@ class PlainEgoVideo(nn.Module):
             fast, _ = frozen(fast, None, grid)  # the copy is trained on this path as far as autograd knows
             if block.adapter is not None:
                 fast = plain_adapter(block.adapter, fast, grid)
-        vectors = model.slow_projection(vision.slow_pooling(slow, slow_grid))
-        motion = model.fast_projection(vision.fast_pooling(fast, grid))
-        video = F.normalize(model.fusion(torch.cat([vectors, motion], dim=1)), dim=1)
-        return video, model.encode_text(captions), model.log_scale.exp().clamp(max=MAX_SCALE)
+        video = model.join([vision.slow_pooling(slow, slow_grid), vision.fast_pooling(fast, grid)])
+        scale = model.log_scale.exp().clamp(max=MAX_SCALE)
+        return Encoded(video, model.encode_text(captions), scale, model.box_losses((slow, slow_grid), boxes))
 
 
 def plain_adapter(adapter: MotionAdapter, tokens: Tensor, grid: Grid) -> Tensor:

@@ -70,6 +70,18 @@ class HandObjectTracks:
         """Return the tracks of the mirrored clip: places and the two hands exchanged."""
         return HandObjectTracks(_mirror(self.hands)[:, ::-1], _mirror(self.object), self.contact[:, ::-1])
 
+    def cropped(self, left: float, top: float, right: float, bottom: float) -> "HandObjectTracks":
+        """Return the tracks in a part of the frame, whose sides are in [0, 1]; what is not in it is not in view."""
+        corner = np.array([left, top] * 2, np.float32)
+        size = np.array([right - left, bottom - top] * 2, np.float32)
+
+        def within(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+            moved = np.clip((boxes - corner) / size, 0, 1)
+            outside = (moved[..., :2] >= moved[..., 2:]).any(axis=-1, keepdims=True)
+            return np.where(outside, np.float32(np.nan), moved)
+
+        return HandObjectTracks(within(self.hands), within(self.object), self.contact)
+
 
 def _mirror(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     left, top, right, bottom = np.moveaxis(boxes, -1, 0)

@@ -73,7 +73,7 @@ def compare_pretraining(num_clips: int, seconds: float, folder: Path) -> list[Co
     vocabulary = find_vocabulary(options, config, data.captions())
 
     def model() -> EgoVideo:
-        return initial_model(options, get_size(options.size, **options.model, vocabulary=vocabulary)).train()
+        return initial_model(options, replace(config, vocabulary=vocabulary)).train()
 
     ours = _Training(model(), options, how, data, torch.get_num_threads())
     plain = _Training(PlainEgoVideo(model()), options, how, data)
@@ -106,7 +106,9 @@ class _Training:
     ) -> None:
         self.model = model
         self.optimizer = make_optimizer(model, options)
-        self.objective = Objective(Ranks(), group_weight=options.group_weight, threads=threads)
+        self.objective = Objective(
+            Ranks(), group_weight=options.group_weight, box_weight=options.box_weight, threads=threads
+        )
         self.spent = self.waited = 0.0
         self.loader = BatchLoader(data.batches, range(ENDLESS), how.loader_workers)
         self._batches: Iterator[Batch] = iter(self.loader)

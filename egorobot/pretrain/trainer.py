@@ -60,7 +60,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, options)
         side_by_side = ranks.size == 1 and ranks.device.type == "cpu" and not how.compile
         threads = torch.get_num_threads() if side_by_side else 1
-        self.objective = Objective(ranks, how.micro_batch, autocast, options.group_weight, threads)
+        self.objective = Objective(ranks, how.micro_batch, autocast, options.group_weight, options.box_weight, threads)
         self.checkpoints = Checkpoints(out, digest(json.dumps(options.to_dict(), sort_keys=True)), ranks)
         # Of the first process only.
         self.quarantine: Quarantine | None = None

@@ -27,7 +27,7 @@ import signal
 
 import numpy as np
 
-from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords
+from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords, HandObjectTracks
 
 WORDS = "opens closes lifts pushes kettle door knob light left right".split()
 
@@ -47,7 +47,10 @@ class TinyCorpus:
         rng = np.random.default_rng([number, *map(ord, self.name)])
         frames = rng.integers(0, 256, (2, *self.shape, 3), dtype=np.uint8)
         said, done = (" ".join(rng.choice(WORDS, length)) for length in (3, 5))
-        return ClipSample(self.clip_id(number), f"video {number}", frames, 2, [said], [f"the hand {done}"])
+        corners = np.sort(rng.random((2, 3, 2, 2), np.float32), axis=2).reshape(2, 3, 4)
+        boxes = HandObjectTracks(corners[:, :2], corners[:, 2], np.zeros((2, 2), bool))
+        tracks = boxes if number % 3 else None
+        return ClipSample(self.clip_id(number), f"video {number}", frames, 2, [said], [f"the hand {done}"], tracks)
 
     def clip_id(self, number):
         return f"{self.name}/{number}"
@@ -137,4 +140,4 @@ def batches(two_corpora: list[TrainingCorpus]) -> TrainingBatches:
 def tiny_model(two_corpora: list[TrainingCorpus]) -> EgoVideo:
     """A model that knows the words of `two_corpora`."""
     captions = [caption for source in two_corpora for caption in source.corpus.captions()]
-    return EgoVideo(get_size("nano", **TINY_MODEL, vocabulary=vocabulary_of(captions)), seed=0)
+    return EgoVideo(get_size("nano", **TINY_MODEL, vocabulary=vocabulary_of(captions), box_head=True), seed=0)

@@ -1,5 +1,7 @@
 """What is changed in a clip, and how it is made to fit the model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,9 +60,25 @@ def test_crops_are_inside_and_of_the_asked_for_area(height: int, width: int) -> 
 def test_all_frames_of_a_clip_are_cropped_alike() -> None:
     frames = np.broadcast_to(clip((48, 64)).frames_fast[:1], (2, 48, 64, 3))
     sample = clip().with_frames(frames)
-    cropped, _ = augment(sample, Augmentation(crop=(0.5, 1.0)), 32, np.random.default_rng(0), np.random.default_rng(1))
+    seen, _ = augment(sample, Augmentation(crop=(0.5, 1.0)), 32, np.random.default_rng(0), np.random.default_rng(1))
+    cropped = seen.frames_fast
     assert cropped.shape == (2, 32, 32, 3)
     np.testing.assert_array_equal(cropped[0], cropped[1])
+
+
+def test_boxes_are_cropped_with_the_frames() -> None:
+    frames = np.zeros((2, 48, 96, 3), np.uint8)
+    frames[:, 12:24, 60:84] = 255  # the object
+    hands = np.full((2, 2, 4), np.nan, np.float32)
+    hands[:, 0] = (0, 0.2, 0.2, 0.4)  # out of the centred square
+    place = np.tile(np.array([60 / 96, 12 / 48, 84 / 96, 24 / 48], np.float32), (2, 1))
+    sample = replace(clip(), frames_fast=frames, tracks=HandObjectTracks(hands, place, np.array([[False, True]] * 2)))
+    seen, _ = augment(sample, Augmentation(colour=0), 48, np.random.default_rng(0), np.random.default_rng(1))
+    assert seen.tracks is not None and np.isnan(seen.tracks.hands).all()
+    rows, columns = np.nonzero(seen.frames_fast[0, :, :, 0])
+    shown = [columns.min() / 48, rows.min() / 48, (columns.max() + 1) / 48, (rows.max() + 1) / 48]
+    np.testing.assert_allclose(seen.tracks.object[1], shown, atol=1e-6)
+    np.testing.assert_array_equal(seen.tracks.contact, sample.tracks.contact if sample.tracks else None)
 
 
 def test_without_a_crop_the_centred_square_is_shown() -> None:

@@ -24,19 +24,28 @@ def gradients(model: EgoVideo) -> dict[str, Tensor]:
     return found
 
 
+@pytest.mark.parametrize("box_weight", [0.0, 2.0])
 @pytest.mark.parametrize(
     ("micro_batch", "threads"), [(None, 1), (1, 1), (3, 1), (4, 1), (100, 1), (None, 2), (None, 3), (None, 8)]
 )
 def test_gradients_are_those_of_the_plain_loss(
-    tiny_model: EgoVideo, batch: Batch, micro_batch: int | None, threads: int, monkeypatch: pytest.MonkeyPatch
+    tiny_model: EgoVideo,
+    batch: Batch,
+    micro_batch: int | None,
+    threads: int,
+    box_weight: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(objective, "MIN_PART", 1)
     model = tiny_model.double()
     expected_loss = model.loss(batch.frames_slow, batch.frames_fast, batch.captions)
+    boxes = model(batch.frames_slow, batch.frames_fast, batch.captions, batch.boxes_slow).boxes
+    assert 0 < (boxes > 0).sum() < len(batch)  # some clips have no boxes
+    expected_loss = expected_loss + box_weight * boxes.mean()
     expected_loss.backward()
     expected = gradients(model)
     before = torch.get_num_threads()
-    loss = Objective(Ranks(), micro_batch, threads=threads).backward(model, batch)
+    loss = Objective(Ranks(), micro_batch, box_weight=box_weight, threads=threads).backward(model, batch)
     assert torch.get_num_threads() == before
     assert abs(loss - expected_loss.detach()) < 1e-10
     found = gradients(model)

@@ -18,11 +18,13 @@ def test_loss_and_gradients_are_the_same(tiny_model: EgoVideo) -> None:
     shape = (3, tiny_model.num_frames, 32, 32, 3)
     fast = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
     slow = fast[:, tiny_model.config.fast_ratio - 1 :: tiny_model.config.fast_ratio]
+    boxes = torch.rand(3, slow.shape[1], 3, 4, generator=generator).sort(dim=3).values
     tiny_model.double()
     plain = PlainEgoVideo(copy.deepcopy(tiny_model)).double()
     losses = []
     for model in (tiny_model, plain):
-        losses.append(contrastive_loss(*model(slow, fast, CAPTIONS), CAPTIONS))
+        video, text, scale, by_clip = model(slow, fast, CAPTIONS, boxes)
+        losses.append(contrastive_loss(video, text, scale, CAPTIONS) + by_clip.mean())
         losses[-1].backward()
     torch.testing.assert_close(losses[0], losses[1], rtol=1e-6, atol=0)
     found = dict(plain.model.named_parameters())

@@ -53,8 +53,10 @@ class EgoVideoConfig:
         grid_channels: channels of a cell.
         embed_layers: layers whose tokens of the latest frame, of each stream in their
             places, are the embeddings for policies: 0 is the patch embedding, k the kth
-            block; at most `grid_size` by `grid_size` cells each. Empty: embeddings are
+            block, -1 the last one; at most `grid_size` by `grid_size` cells each. Empty: embeddings are
             what the streams hand on.
+        box_head: whether there is a head that tells boxes of hands and objects, with which
+            pre-training may teach the low-rate stream where things are.
         joint_dim: channels of the space shared with text.
         text_width: channels of the text tower.
         text_depth: its blocks.
@@ -93,6 +95,7 @@ class EgoVideoConfig:
     grid_size: int = 7
     grid_channels: int = 5
     embed_layers: tuple[int, ...] = ()
+    box_head: bool = False
     context_length: int = 77
     text_causal: bool = False
     vocabulary: tuple[int, ...] = ()
@@ -122,8 +125,8 @@ class EgoVideoConfig:
             raise ValueError("adapter_blocks must be null or 0 with streams=slow: adapters are the high-rate stream's")
         if min(self.num_slow, self.fast_ratio, self.depth) < 1 or not self.adapter_window % 2:
             raise ValueError("num_slow, fast_ratio and depth must be 1 or more, adapter_window odd")
-        if any(not 0 <= layer <= self.depth for layer in self.embed_layers):
-            raise ValueError(f"embed_layers={list(self.embed_layers)}: they must be in 0 to {self.depth}, the depth")
+        if any(not -self.depth <= layer <= self.depth for layer in self.embed_layers):
+            raise ValueError(f"embed_layers={list(self.embed_layers)}: there are {self.depth} blocks, so they must fit")
 
     @property
     def num_frames(self) -> int:
@@ -177,7 +180,7 @@ SIZES: dict[str, EgoVideoConfig] = {
         width=128,
         depth=3,
         heads=2,
-        embed_layers=(0, 3),
+        embed_layers=(0, -1),
         joint_dim=256,
         text_width=128,
         text_depth=1,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,16 +15,33 @@ from torch import Tensor, nn
 from egorobot.errors import UserError
 from egorobot.files import digest
 from egorobot.pretrain.model.block import SharedBlock
+from egorobot.pretrain.model.boxes import BoxHead, box_losses
 from egorobot.pretrain.model.config import STREAMS, EgoVideoConfig
 from egorobot.pretrain.model.folder import config_json, read_folder, write_folder
 from egorobot.pretrain.model.frames import FRAMES_VERSION, normalise_frames
 from egorobot.pretrain.model.hub import find_folder, push
 from egorobot.pretrain.model.loss import contrastive_loss
 from egorobot.pretrain.model.text import TextTower
-from egorobot.pretrain.model.vision import TwoStreamVision, slow_indices
+from egorobot.pretrain.model.vision import Stream, TwoStreamVision, slow_indices
 
 TEMPERATURE = 0.07  # at the start of training (EgoVideo, after CLIP)
 MAX_SCALE = 100.0  # of the logits (CLIP)
+
+
+class Encoded(NamedTuple):
+    """What training wants to know of B clips and their captions.
+
+    Attributes:
+        video: vectors as from `EgoVideo.encode_video`, (B, joint_dim).
+        text: vectors as from `EgoVideo.encode_text`, (B, joint_dim).
+        scale: inverse temperature, (1,), at most 100.
+        boxes: each clip's loss of boxes, (B,); zero without boxes or a head that tells them.
+    """
+
+    video: Tensor
+    text: Tensor
+    scale: Tensor
+    boxes: Tensor
 
 
 class EgoVideo(nn.Module):
@@ -55,40 +72,49 @@ class EgoVideo(nn.Module):
             if self.vision.fast_pooling is not None:
                 self.fast_projection = nn.Linear(self.vision.fast_pooling.dim, config.joint_dim, bias=False)
                 self.fusion = nn.Linear(2 * config.joint_dim, config.joint_dim)
+            self.box_head = BoxHead(config.width) if config.box_head else None
         self.log_scale = nn.Parameter(torch.tensor([math.log(1 / TEMPERATURE)]))  # FSDP takes no scalars
         self.num_frames = config.num_frames
         self.frame_rate: float | None = config.frame_rate
         self._embed_streams = config.streams
 
     def forward(
-        self, frames_slow: Tensor, frames_fast: Tensor, captions: Sequence[str]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what `contrastive_loss` wants of clips and their captions.
+        self, frames_slow: Tensor, frames_fast: Tensor, captions: Sequence[str], boxes: Tensor | None = None
+    ) -> Encoded:
+        """Return what training wants of clips and their captions.
 
         Args:
             frames_slow: uint8, (B, T, H, W, 3).
             frames_fast: uint8, (B, lambda*T, H, W, 3); not looked at with streams=slow.
             captions: B captions.
-
-        Returns:
-            Vectors of the clips and of the captions as from `encode_video` and
-            `encode_text`, and the inverse temperature, (1,), at most 100.
+            boxes: of things in the low-rate stream's frames, as for `box_losses`; None is none.
         """
-        scale = self.log_scale.exp().clamp(max=MAX_SCALE)
-        return self.encode_video(frames_slow, frames_fast), self.encode_text(captions), scale
+        streams = self.vision.tokens(*self._normalised(frames_slow, frames_fast if self._has_fast else None))
+        video, text = self.join(self.vision.pool(streams)), self.encode_text(captions)
+        return Encoded(video, text, self.log_scale.exp().clamp(max=MAX_SCALE), self.box_losses(streams[0], boxes))
 
     def loss(self, frames_slow: Tensor, frames_fast: Tensor, captions: Sequence[str]) -> Tensor:
         """Return the contrastive loss of a batch; arguments as for `forward`."""
-        video, text, scale = self(frames_slow, frames_fast, captions)
-        return contrastive_loss(video, text, scale, captions)
+        encoded: Encoded = self(frames_slow, frames_fast, captions)
+        return contrastive_loss(encoded.video, encoded.text, encoded.scale, captions)
 
     def encode_video(self, frames_slow: Tensor, frames_fast: Tensor) -> Tensor:
         """Return L2-normalised vectors of clips in the joint space, (B, joint_dim); frames as for `forward`."""
+        return self.join(self.pooled(frames_slow, frames_fast if self._has_fast else None))
+
+    def join(self, vectors: list[Tensor]) -> Tensor:
+        """Return L2-normalised vectors in the joint space, (B, joint_dim), of the `vectors` of all streams."""
         if self.fusion is None or self.fast_projection is None:
-            (slow,) = self.pooled(frames_slow)
-            return _unit(self.slow_projection(slow))
-        slow, fast = self.pooled(frames_slow, frames_fast)
+            return _unit(self.slow_projection(vectors[0]))
+        slow, fast = vectors
         return _unit(self.fusion(torch.cat([self.slow_projection(slow), self.fast_projection(fast)], dim=1)))
+
+    def box_losses(self, stream: Stream, boxes: Tensor | None) -> Tensor:
+        """Return each clip's loss of boxes, (B,), from the low-rate `stream`; zeros without `boxes` or a head."""
+        tokens, grid = stream
+        if self.box_head is None or boxes is None:
+            return tokens.new_zeros(len(tokens))
+        return box_losses(self.box_head(self.vision.slow_pooling.norm(tokens), grid), boxes, grid)
 
     def encode_text(self, captions: Sequence[str]) -> Tensor:
         """Return L2-normalised vectors of captions in the joint space, (B, joint_dim)."""
@@ -97,6 +123,10 @@ class EgoVideo(nn.Module):
     def pooled(self, frames_slow: Tensor, frames_fast: Tensor | None = None) -> list[Tensor]:
         """Return what each stream hands on: vectors (B, slow dim) and, with `frames_fast`, (B, fast dim)."""
         return self.vision(*self._normalised(frames_slow, frames_fast))
+
+    @property
+    def _has_fast(self) -> bool:
+        return self.config.streams == "both"
 
     def _normalised(self, frames_slow: Tensor, frames_fast: Tensor | None) -> tuple[Tensor, Tensor | None]:
         config, dtype = self.config, self.log_scale.dtype

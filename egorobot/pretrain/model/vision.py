@@ -13,6 +13,8 @@ from egorobot.pretrain.model.config import EgoVideoConfig
 from egorobot.pretrain.model.patches import Grid, PatchEmbedding
 from egorobot.pretrain.model.pooling import StreamPooling, cells, latest_frame
 
+Stream = tuple[Tensor, Grid]  # tokens (B, 1 + T*h*w, C), and how many patches there are along T, h and w
+
 
 class TwoStreamVision(nn.Module):
     """Both streams, up to their pooled vectors.
@@ -40,18 +42,26 @@ class TwoStreamVision(nn.Module):
         self.blocks = nn.ModuleList(SharedBlock(config, i >= first_adapter) for i in range(config.depth))
 
     def forward(self, slow: Tensor, fast: Tensor | None = None) -> list[Tensor]:
-        """Return the vectors of the streams that are given, (B, slow_pooling.dim) and (B, fast_pooling.dim).
+        """Return the vectors of the streams that are given, as from `pool`; arguments as for `tokens`."""
+        return self.pool(self.tokens(slow, fast))
+
+    def tokens(self, slow: Tensor, fast: Tensor | None = None) -> list[Stream]:
+        """Return what the blocks make of the streams that are given: their tokens, and the grid of these.
 
         Args:
             slow: normalised frames of the low-rate stream, (B, T, 3, H, W).
             fast: normalised frames of the high-rate stream, (B, lambda*T, 3, H, W), or
-                None to leave it out; it does not change the low-rate stream's vector.
+                None to leave it out; it does not change the low-rate stream's tokens.
 
         Raises:
             ValueError: `fast` is given to a model without a high-rate stream.
         """
         for layer in self._layers(slow, fast):
             streams = layer
+        return streams
+
+    def pool(self, streams: list[Stream]) -> list[Tensor]:
+        """Return the vectors of `streams`, as from `tokens`: (B, slow_pooling.dim) and (B, fast_pooling.dim)."""
         poolings = [self.slow_pooling, self.fast_pooling]
         return [pool(*stream) for pool, stream in zip(poolings, streams, strict=False) if pool is not None]
 
@@ -59,8 +69,8 @@ class TwoStreamVision(nn.Module):
         """Return the latest frame's tokens after each of `layers`, of the streams that are given.
 
         Args:
-            slow: as for `forward`.
-            fast: as for `forward`.
+            slow: as for `tokens`.
+            fast: as for `tokens`.
             layers: see `EgoVideoConfig.embed_layers`.
 
         Returns:
@@ -70,7 +80,7 @@ class TwoStreamVision(nn.Module):
         found = [
             [cells(latest_frame(tokens, grid), grid, self._cells(grid[1])) for tokens, grid in streams]
             for i, streams in enumerate(self._layers(slow, fast))
-            if i in layers
+            if i in self._counted(layers)
         ]
         return [vector for stream in zip(*found, strict=True) for vector in stream]
 
@@ -78,12 +88,16 @@ class TwoStreamVision(nn.Module):
         """Return how many numbers `latest` returns of a clip whose frames have the size they are made for."""
         embeddings = [self.slow_embedding, self.fast_embedding if with_fast else None]
         sides = [self._cells(embedding.spatial.shape[0]) for embedding in embeddings if embedding is not None]
-        return len(set(layers)) * sum(side**2 for side in sides) * self.slow_embedding.spatial.shape[2]
+        return len(self._counted(layers)) * sum(side**2 for side in sides) * self.slow_embedding.spatial.shape[2]
+
+    def _counted(self, layers: Collection[int]) -> set[int]:
+        """Return `layers` with those that are counted from the end counted from the beginning."""
+        return {layer % (len(self.blocks) + 1) for layer in layers}
 
     def _cells(self, side: int) -> int:
         return min(side, self.slow_pooling.grid_size)
 
-    def _layers(self, slow: Tensor, fast: Tensor | None) -> Iterator[list[tuple[Tensor, Grid]]]:
+    def _layers(self, slow: Tensor, fast: Tensor | None) -> Iterator[list[Stream]]:
         """Yield the tokens of the streams that are given, with their grids, before the blocks and after each."""
         slow_tokens, slow_grid = self.slow_embedding(slow)
         if fast is None:

@@ -45,7 +45,7 @@ def test_nano_is_small(captions: list[str]) -> None:
     [
         {"image_size": 30}, {"heads": 3}, {"pooling": "none"}, {"num_slow": 0}, {"adapter_window": 2},
         {"activation": "relu"}, {"streams": "fast"}, {"adapter_blocks": 4}, {"adapter_blocks": -1},
-        {"streams": "slow", "adapter_blocks": 1}, {"embed_layers": (0, 4)}, {"embed_layers": (-1,)},
+        {"streams": "slow", "adapter_blocks": 1}, {"embed_layers": (0, 4)}, {"embed_layers": (-4,)},
     ],
 )  # fmt: skip
 def test_sizes_that_do_not_fit_are_refused(config: EgoVideoConfig, change: dict[str, Any]) -> None:

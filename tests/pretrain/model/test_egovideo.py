@@ -77,7 +77,7 @@ def test_temperature_starts_at_its_published_value_and_has_a_ceiling(
     config: EgoVideoConfig, clip_pixels: Pixels, captions: list[str]
 ) -> None:
     model, frames = EgoVideo(config), clip_pixels(4)
-    video, text, scale = model(frames[:, 1::2], frames, captions)
+    video, text, scale, *_ = model(frames[:, 1::2], frames, captions)
     assert scale.item() == pytest.approx(1 / 0.07)
     torch.testing.assert_close(video.norm(dim=1), torch.ones(4))
     torch.testing.assert_close(text.norm(dim=1), torch.ones(4))
@@ -97,7 +97,7 @@ def test_everything_gets_a_gradient_from_the_loss(
 # Parts of the model.
 
 
-@pytest.mark.parametrize(("layers", "fast"), [((), 1), ((1,), 4), ((0, 3), 8)])
+@pytest.mark.parametrize(("layers", "fast"), [((), 1), ((1,), 4), ((0, -1), 8)])
 def test_the_slow_stream_alone_is_the_first_part_of_both(
     config: EgoVideoConfig, clip_pixels: Pixels, layers: tuple[int, ...], fast: int
 ) -> None:
@@ -170,16 +170,16 @@ def test_bfloat16_and_float64_are_close_to_float32(
     config: EgoVideoConfig, clip_pixels: Pixels, captions: list[str], awake: Wake
 ) -> None:
     model, frames = awake(EgoVideo(config)), clip_pixels(4)
-    video, text, _ = model(frames[:, 1::2], frames, captions)
+    video, text, *_ = model(frames[:, 1::2], frames, captions)
     loss = model.loss(frames[:, 1::2], frames, captions)
     with torch.autocast("cpu", torch.bfloat16):
-        half_video, half_text, _ = model(frames[:, 1::2], frames, captions)
+        half_video, half_text, *_ = model(frames[:, 1::2], frames, captions)
         half_loss = model.loss(frames[:, 1::2], frames, captions)
     half_loss.backward()
     assert half_video.dtype == half_text.dtype == torch.float32
     assert min((video * half_video).sum(1).min(), (text * half_text).sum(1).min()) > 0.999
     assert half_loss.item() == pytest.approx(loss.item(), rel=0.02)
-    double_video, double_text, scale = model.double()(frames[:, 1::2], frames, captions)
+    double_video, double_text, scale, *_ = model.double()(frames[:, 1::2], frames, captions)
     assert double_video.dtype == double_text.dtype == scale.dtype == torch.float64
     torch.testing.assert_close(double_video.float(), video, atol=1e-5, rtol=0)
     torch.testing.assert_close(double_text.float(), text, atol=1e-5, rtol=0)
