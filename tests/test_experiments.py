@@ -30,10 +30,11 @@ def differences(form: dict[str, Any], shipped: dict[str, Any], prefix: str = "")
     ("encoder", "changed"),
     [
         ("encoders/hod_no_adapter", {"model.adapter_blocks": 0}),
-        ("encoders/narrations", {"corpora.main.augmentation.hod_ratio": 0}),
+        ("encoders/hod_no_boxes", {"box_weight": 0}),
+        ("encoders/narrations", {"corpora.main.augmentation.hod_ratio": 0, "box_weight": 0}),
         (
             "encoders/narrations_no_adapter",
-            {"model.adapter_blocks": 0, "corpora.main.augmentation.hod_ratio": 0},
+            {"model.adapter_blocks": 0, "corpora.main.augmentation.hod_ratio": 0, "box_weight": 0},
         ),
     ],
 )
