@@ -53,8 +53,8 @@ class EgoVideoConfig:
         grid_channels: channels of a cell.
         embed_layers: layers whose tokens of the latest frame, of each stream in their
             places, are the embeddings for policies: 0 is the patch embedding, k the kth
-            block, -1 the last one; at most `grid_size` by `grid_size` cells each. Empty: embeddings are
-            what the streams hand on.
+            block, -1 the last one; at most `grid_size` by `grid_size` cells each. Empty:
+            embeddings are what the streams hand on.
         box_head: whether there is a head that tells boxes of hands and objects, with which
             pre-training may teach the low-rate stream where things are.
         joint_dim: channels of the space shared with text.
@@ -126,7 +126,7 @@ class EgoVideoConfig:
         if min(self.num_slow, self.fast_ratio, self.depth) < 1 or not self.adapter_window % 2:
             raise ValueError("num_slow, fast_ratio and depth must be 1 or more, adapter_window odd")
         if any(not -self.depth <= layer <= self.depth for layer in self.embed_layers):
-            raise ValueError(f"embed_layers={list(self.embed_layers)}: there are {self.depth} blocks, so they must fit")
+            raise ValueError(f"embed_layers={list(self.embed_layers)} must be in -{self.depth} to {self.depth}")
 
     @property
     def num_frames(self) -> int:
