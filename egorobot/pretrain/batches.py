@@ -11,6 +11,7 @@ from torch import Tensor
 from egorobot.errors import UserError
 from egorobot.pretrain.augment import Augmentation, augment
 from egorobot.pretrain.mixture import MixedClips, Mixture
+from egorobot.pretrain.model.boxes import THINGS
 from egorobot.pretrain.samples import BadClip, ClipSample, Corpus
 
 MAX_BAD = 10  # clips in a row that cannot be read, before training stops
@@ -94,7 +95,7 @@ def stack(samples: Sequence[ClipSample], captions: list[str], groups: Sequence[i
 
 def _boxes(sample: ClipSample) -> NDArray[np.float32]:
     if sample.tracks is None:
-        return np.full((len(sample.frames_fast), 3, 4), np.nan, np.float32)
+        return np.full((len(sample.frames_fast), THINGS, 4), np.nan, np.float32)
     return np.concatenate([sample.tracks.hands, sample.tracks.object[:, None]], axis=1)
 
 
