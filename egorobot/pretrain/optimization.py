@@ -43,6 +43,7 @@ def make_optimizer(model: nn.Module, options: PretrainOptions) -> Optimizer:
         ],
         lr=options.learning_rate,
         betas=BETAS,
+        fused=True,
     )
 
 

@@ -6,22 +6,16 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from egorobot.errors import UserError
 from egorobot.pretrain.augment import Augmentation
 from egorobot.pretrain.model import EgoVideoConfig
 from egorobot.pretrain.model.config import get_size
+from egorobot.pretrain.precision import PRECISIONS, native_precision
 
 MAIN = "main"  # name of the corpus that `corpus=` chooses, beside those of `mix`
 DISTRIBUTED = ("ddp", "fsdp")
-# Type of the weights, and of matrix products where that is another.
-PRECISIONS: dict[str, tuple[torch.dtype, torch.dtype | None]] = {
-    "float32": (torch.float32, None),
-    "bfloat16": (torch.float32, torch.bfloat16),
-    "float64": (torch.float64, None),
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +72,7 @@ class PretrainOptions:
             weights: see `egorobot.pretrain.wordings`.
         weight_decay: of weight matrices; norms, biases and embeddings have none.
         warmup: share of the steps in which the learning rate rises, in [0, 1].
-        precision: a key of `PRECISIONS`.
+        precision: a key of `egorobot.pretrain.precision.PRECISIONS`.
         seed: of clips, weights and batches.
     """
 
@@ -200,6 +194,7 @@ def options_from(config: DictConfig) -> tuple[PretrainOptions, RunOptions]:
         nodes = {MAIN: values["corpus"], **values["mix"]}
         corpora = {name: CorpusOptions.from_node(node) for name, node in nodes.items()}
         plain = {f.name for f in fields(PretrainOptions)} - {"corpora", "model"}
+        values["precision"] = values["precision"] or native_precision()
         options = PretrainOptions(corpora, model=model, **{name: values[name] for name in plain})
     except (TypeError, ValueError) as error:
         raise UserError(f"options do not fit: {error}") from error

@@ -28,13 +28,14 @@ from egorobot.pretrain.optimization import make_optimizer
 from egorobot.pretrain.options import PretrainOptions, RunOptions, options_from
 from egorobot.pretrain.parallel import clip_gradients
 from egorobot.pretrain.plain import PlainEgoVideo
+from egorobot.pretrain.precision import PRECISIONS
 from egorobot.pretrain.train import RECORD_FILE
 from egorobot.pretrain.trainer import MAX_NORM
 
 EMBED_BATCH = 32
 MATRIX = 2048  # side of the matrices whose product's speed is taken for the peak
 ENDLESS = 10**6  # steps that nothing measured comes to
-SAME_LOSS = 1e-4  # how near two computations of one loss are in float32
+SAME_LOSS = {"float32": 1e-4, "bfloat16": 1e-2}  # how near two computations of one loss are, by precision
 STEPS_PER_CLIP = 1 / 25  # of a pre-training whose growth is measured
 
 
@@ -54,6 +55,8 @@ def measure_embedding(seconds: float) -> list[Rate]:
 
 def compare_pretraining(num_clips: int, seconds: float, folder: Path) -> list[Comparison | Share]:
     """Compare training steps with the plain reading of EgoVideo's figure, on the same batches from the same weights.
+
+    The plain reading computes in float32, ours in the precision that pre-training has on this machine.
 
     Args:
         num_clips: clips of simulated hands that are trained on.
@@ -75,20 +78,23 @@ def compare_pretraining(num_clips: int, seconds: float, folder: Path) -> list[Co
     def model() -> EgoVideo:
         return initial_model(options, replace(config, vocabulary=vocabulary)).train()
 
-    ours = _Training(model(), options, how, data, torch.get_num_threads())
+    precision = options.precision
+    autocast = PRECISIONS[precision][1]
+    ours = _Training(model(), options, how, data, torch.get_num_threads(), autocast)
     plain = _Training(PlainEgoVideo(model()), options, how, data)
     with closing(ours), closing(plain):
         losses = ours.step(), plain.step()
-        if abs(losses[0] - losses[1]) > SAME_LOSS * losses[0]:
+        if abs(losses[0] - losses[1]) > SAME_LOSS[precision] * losses[1]:
             raise RuntimeError(f"two computations of one loss differ: {losses[0]} and {losses[1]}")
         ours.waited = ours.spent = 0.0  # without the start of the process that loads clips
         speed, usual = (options.batch_size * rate(training.step, seconds) for training in (ours, plain))
         waiting = ours.waited / ours.spent
         flops = ours.count_flops() / options.batch_size
-    peak = matrix_peak(seconds)
+    peak = matrix_peak(seconds, autocast or torch.float32)
+    whole = f"{peak / 1e9:.0f} GFLOP/s in {precision} matrix products"
     return [
-        Comparison("pre-training, nano, same loss", "clips", ("egorobot", speed), ("plain", usual)),
-        Share("arithmetic of pre-training", flops * speed / peak, f"{peak / 1e9:.0f} GFLOP/s in matrix products"),
+        Comparison("pre-training, nano, same loss", "clips", (f"egorobot, {precision}", speed), ("plain", usual)),
+        Share("arithmetic of pre-training", flops * speed / peak, whole),
         Share("waiting for data in pre-training", waiting, "its time"),
     ]
 
@@ -102,13 +108,17 @@ class _Training:
     """
 
     def __init__(
-        self, model: nn.Module, options: PretrainOptions, how: RunOptions, data: Data, threads: int = 1
+        self,
+        model: nn.Module,
+        options: PretrainOptions,
+        how: RunOptions,
+        data: Data,
+        threads: int = 1,
+        autocast: torch.dtype | None = None,
     ) -> None:
         self.model = model
         self.optimizer = make_optimizer(model, options)
-        self.objective = Objective(
-            Ranks(), group_weight=options.group_weight, box_weight=options.box_weight, threads=threads
-        )
+        self.objective = Objective(Ranks(), None, autocast, options.group_weight, options.box_weight, threads)
         self.spent = self.waited = 0.0
         self.loader = BatchLoader(data.batches, range(ENDLESS), how.loader_workers)
         self._batches: Iterator[Batch] = iter(self.loader)
@@ -137,9 +147,10 @@ class _Training:
         del self._batches
 
 
-def matrix_peak(seconds: float) -> float:
-    """Return the floating-point operations a second of products of large float32 matrices."""
-    left, right = (torch.randn(MATRIX, MATRIX, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+def matrix_peak(seconds: float, dtype: torch.dtype = torch.float32) -> float:
+    """Return the floating-point operations a second of products of large matrices of `dtype`."""
+    generators = (torch.Generator().manual_seed(seed) for seed in (0, 1))
+    left, right = (torch.randn(MATRIX, MATRIX, generator=generator).to(dtype) for generator in generators)
     return 2 * MATRIX**3 * rate(lambda: left @ right, seconds)
 
 

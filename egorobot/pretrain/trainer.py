@@ -19,8 +19,9 @@ from egorobot.pretrain.metrics import Metrics
 from egorobot.pretrain.model import EgoVideo
 from egorobot.pretrain.objective import Objective
 from egorobot.pretrain.optimization import learning_rate, make_optimizer, set_learning_rate
-from egorobot.pretrain.options import PRECISIONS, PretrainOptions, RunOptions
+from egorobot.pretrain.options import PretrainOptions, RunOptions
 from egorobot.pretrain.parallel import clip_gradients, freeze_unused, full_weights, spread, transformer_blocks
+from egorobot.pretrain.precision import PRECISIONS
 from egorobot.pretrain.probing import Probes, probe
 from egorobot.pretrain.quarantine import Quarantine
 

@@ -23,8 +23,9 @@ from egorobot.pretrain.model import EgoVideo
 from egorobot.pretrain.model.egovideo import TEMPERATURE
 from egorobot.pretrain.model.loss import contrastive_loss
 from egorobot.pretrain.optimization import learning_rate, make_optimizer, set_learning_rate
-from egorobot.pretrain.options import PRECISIONS, PretrainOptions
+from egorobot.pretrain.options import PretrainOptions
 from egorobot.pretrain.parallel import clip_gradients
+from egorobot.pretrain.precision import PRECISIONS
 from egorobot.pretrain.samples import BadClip, ClipWords
 from egorobot.pretrain.trainer import MAX_NORM
 

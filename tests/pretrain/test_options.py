@@ -11,6 +11,7 @@ from egorobot.cli import load_config
 from egorobot.errors import UserError
 from egorobot.pretrain.augment import Augmentation
 from egorobot.pretrain.options import MAIN, RunOptions, options_from
+from egorobot.pretrain.precision import native_precision
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_the_defaults_are_a_nano_on_simulated_hands(defaults: DictConfig) -> Non
     hands = options.corpora[MAIN]
     assert hands.source["source"] == "simulated_hands" and hands.source["num_clips"] == 8000
     assert hands.augmentation == Augmentation(flip=0.0, crop=None, colour=0.15, hod_ratio=0.95)
-    assert options.model_config().size == "nano" and options.precision == "float32"
+    assert options.model_config().size == "nano" and options.precision == native_precision()
     assert how == RunOptions()
 
 
@@ -53,7 +54,7 @@ def test_what_decides_the_weights_is_recorded_and_what_does_not_is_not(defaults:
     other, how = options_from(changed(defaults, *ways))
     assert other.to_dict() == options.to_dict() and how.micro_batch == 8
     assert json.loads(json.dumps(options.to_dict())) == options.to_dict()
-    for override in ("corpus.hod_ratio=0.1", "precision=bfloat16", "seed=1", "corpus.num_clips=64", "init=folder"):
+    for override in ("corpus.hod_ratio=0.1", "precision=float64", "seed=1", "corpus.num_clips=64", "init=folder"):
         another, _ = options_from(changed(defaults, override))
         assert another.to_dict() != options.to_dict()
 

@@ -1,6 +1,7 @@
 """Clips of simulated hands on disk: rendered once, in parallel, read one at a time."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -77,10 +78,9 @@ class SimulatedHands:
         group, variant = divmod(row, GROUP_SIZE)
         backwards = VARIANTS[variant] == "reversed"
         stored = 0 if backwards else RENDERED.index(VARIANTS[variant])
-        # Mapped, copied and unmapped: memory does not grow with the clips that were read.
-        frames = np.load(self._frames_file(shard), mmap_mode="r")[group, stored]
-        frames = np.array((frames[::-1] if backwards else frames)[self._shown])
-        tracks = np.load(self._tracks_file(shard), mmap_mode="r")[row, self._shown].copy()
+        frames = _read_row(self._frames_file(shard), group, stored)
+        frames = np.ascontiguousarray((frames[::-1] if backwards else frames)[self._shown])
+        tracks = _read_row(self._tracks_file(shard), row)[self._shown]
         return ClipSample(
             clip_id=self.clip_id(number),
             video_id=self._video_id(number),
@@ -176,7 +176,23 @@ class SimulatedHands:
         return self.folder / f"shard_{shard:06d}.json"
 
 
-@lru_cache(maxsize=256)
+def _read_row(path: Path, *index: int) -> NDArray[Any]:
+    """Return the part `index` of the array in the .npy file `path`; no more of it is read."""
+    shape, dtype, offset = _read_header(path)
+    places, rest = shape[: len(index)], shape[len(index) :]
+    size = math.prod(rest)
+    offset += int(np.ravel_multi_index(index, places)) * size * dtype.itemsize
+    return np.fromfile(path, dtype, size, offset=offset).reshape(rest)
+
+
+@lru_cache(maxsize=4096)
+def _read_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Return the shape and type of the array in the .npy file `path`, and where its numbers begin, in bytes."""
+    array = np.load(path, mmap_mode="r")
+    return array.shape, array.dtype, array.offset
+
+
+@lru_cache(maxsize=1024)
 def _read_words(path: Path) -> list[dict[str, Any]]:
     """Return what is said of the clips of a shard; the last few shards are remembered, so memory is bounded."""
     words: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))

@@ -34,7 +34,8 @@ def normalise_frames(frames: Tensor, size: int, dtype: torch.dtype = torch.float
     exact = torch.promote_types(dtype, torch.float32)
     mean = torch.tensor(PIXEL_MEAN, device=pixels.device, dtype=exact).view(3, 1, 1)
     std = torch.tensor(PIXEL_STD, device=pixels.device, dtype=exact).view(3, 1, 1)
-    pixels = pixels.to(exact).sub_(255 * mean).div_(255 * std)
+    # One channel after the other: what follows is faster on a CPU than with a pixel's channels side by side.
+    pixels = pixels.to(exact, memory_format=torch.contiguous_format).sub_(255 * mean).div_(255 * std)
     return pixels.to(dtype).view(batch, time, 3, size, size)
 
 

@@ -47,3 +47,17 @@ def test_frozen_weights_give_tokens_the_gradient_of_the_whole_block(config: EgoV
         gradients += torch.autograd.grad(output.pow(3).sum(), x)
     torch.testing.assert_close(gradients[0], gradients[1])
     assert all(parameter.grad is None for parameter in block.parameters())
+
+
+def test_bfloat16_products_round_tokens_and_gradients_and_no_more(config: EgoVideoConfig) -> None:
+    block = SharedBlock(config, with_adapter=True)
+    found = []
+    for enabled in (False, True):
+        slow, fast = tokens(0).requires_grad_(), tokens(1).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            outputs = block(slow, fast, GRID)
+        loss = sum(output.float().pow(2).sum() for output in outputs)
+        found.append([*outputs, *torch.autograd.grad(loss, (slow, fast, block.attn.qkv.weight))])
+    for exact, rounded in zip(*found, strict=True):
+        error = (exact - rounded.float()).norm() / exact.norm()
+        assert 0 < error < 0.01  # bfloat16 has 8 bits: 0.004 of a number
