@@ -32,7 +32,7 @@ def test_the_defaults_are_a_nano_on_simulated_hands(defaults: DictConfig) -> Non
     options, how = options_from(defaults)
     assert list(options.corpora) == [MAIN]
     hands = options.corpora[MAIN]
-    assert hands.source["source"] == "simulated_hands" and hands.source["num_clips"] == 8000
+    assert hands.source["source"] == "simulated_hands" and hands.source["num_clips"] == 16000
     assert hands.augmentation == Augmentation(flip=0.0, crop=None, colour=0.15, hod_ratio=0.95)
     assert options.model_config().size == "nano" and options.precision == native_precision()
     assert how == RunOptions()
