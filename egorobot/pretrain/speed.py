@@ -34,6 +34,7 @@ from egorobot.pretrain.trainer import MAX_NORM
 
 EMBED_BATCH = 32
 MATRIX = 2048  # side of the matrices whose product's speed is taken for the peak
+TURNS = 4  # of what is compared, one after the other: the machine may become faster or slower meanwhile
 ENDLESS = 10**6  # steps that nothing measured comes to
 SAME_LOSS = {"float32": 1e-4, "bfloat16": 1e-2}  # how near two computations of one loss are, by precision
 STEPS_PER_CLIP = 1 / 25  # of a pre-training whose growth is measured
@@ -87,7 +88,8 @@ def compare_pretraining(num_clips: int, seconds: float, folder: Path) -> list[Co
         if abs(losses[0] - losses[1]) > SAME_LOSS[precision] * losses[1]:
             raise RuntimeError(f"two computations of one loss differ: {losses[0]} and {losses[1]}")
         ours.waited = ours.spent = 0.0  # without the start of the process that loads clips
-        speed, usual = (options.batch_size * rate(training.step, seconds) for training in (ours, plain))
+        turns = [[rate(training.step, seconds / TURNS) for training in (ours, plain)] for _ in range(TURNS)]
+        speed, usual = (options.batch_size * sum(rates) / TURNS for rates in zip(*turns, strict=True))
         waiting = ours.waited / ours.spent
         flops = ours.count_flops() / options.batch_size
     peak = matrix_peak(seconds, autocast or torch.float32)
