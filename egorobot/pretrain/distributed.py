@@ -137,7 +137,11 @@ def connect() -> Iterator[Ranks]:
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"WORLD_SIZE={size}, but the others cannot be met ({reason}): start with torchrun") from error
-    yield Ranks(rank, size, local_rank, device, dist.new_group(backend="gloo", timeout=PATIENCE))
+    try:
+        yield Ranks(rank, size, local_rank, device, dist.new_group(backend="gloo", timeout=PATIENCE))
+    except SystemExit:  # all end `together`; Python that exits with the group's threads alive aborts now and then
+        dist.destroy_process_group()
+        raise
     # Not after an error: the others may be waiting for tensors that will not come.
     dist.destroy_process_group()
 

@@ -28,6 +28,7 @@ import sys
 from pathlib import Path
 
 from egorobot_tiny_corpus import TinyCorpus
+from torch.distributed import is_initialized
 
 from egorobot.errors import UserError
 from egorobot.pretrain import data
@@ -46,25 +47,28 @@ def train(name, **how):
     return pretrain(folder / name, options, RunOptions(loader_workers=0, checkpoint_every=2, **how), ranks)
 
 
-with connect() as ranks:
-    results = {name: train(name, **how) for name, how in ways.items()}
-    (folder / f"result_{ranks.rank}.json").write_text(json.dumps(results["ddp"].to_dict()))
-    turns = folder / "turns"
-    ranks.in_turns(lambda: turns.write_text(turns.read_text() + str(ranks.rank) if turns.exists() else str(ranks.rank)))
+try:
+    with connect() as ranks:
+        results = {name: train(name, **how) for name, how in ways.items()}
+        (folder / f"result_{ranks.rank}.json").write_text(json.dumps(results["ddp"].to_dict()))
+        turns = folder / "turns"
+        ranks.in_turns(lambda: print(ranks.rank, end="", file=turns.open("a"), flush=True))
 
-    step = Trainer._step
+        step = Trainer._step
 
-    def stop(trainer, number, batch):
-        if number == 3:
-            with trainer.ranks.together():
-                raise UserError("stopped on purpose")
-        return step(trainer, number, batch)
+        def stop(trainer, number, batch):
+            if number == 3:
+                with trainer.ranks.together():
+                    raise UserError("stopped on purpose")
+            return step(trainer, number, batch)
 
-    Trainer._step = stop
-    try:
-        train("stopped", distributed="fsdp")
-    except UserError as error:
-        print(f"rank {ranks.rank}: {error}")
+        Trainer._step = stop
+        try:
+            train("stopped", distributed="fsdp")
+        except UserError as error:
+            print(f"rank {ranks.rank}: {error}")
+finally:
+    (folder / f"connected_{ranks.rank}").write_text(str(is_initialized()))
 """
 
 
@@ -139,6 +143,10 @@ def test_one_process_speaks_for_all(launched: Path) -> None:
     assert (launched / "turns").read_text() == "01"
     results = [json.loads((launched / f"result_{rank}.json").read_text()) for rank in range(2)]
     assert results[0] == results[1]
+
+
+def test_a_process_that_an_error_elsewhere_ends_has_left_the_others(launched: Path) -> None:
+    assert [(launched / f"connected_{rank}").read_text() for rank in range(2)] == ["False", "False"]
 
 
 def test_a_process_alone_needs_no_group() -> None:
