@@ -52,7 +52,12 @@ try:
         results = {name: train(name, **how) for name, how in ways.items()}
         (folder / f"result_{ranks.rank}.json").write_text(json.dumps(results["ddp"].to_dict()))
         turns = folder / "turns"
-        ranks.in_turns(lambda: print(ranks.rank, end="", file=turns.open("a"), flush=True))
+
+        def take_turn():
+            with turns.open("a") as file:
+                file.write(str(ranks.rank))
+
+        ranks.in_turns(take_turn)
 
         step = Trainer._step
 
