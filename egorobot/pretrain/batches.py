@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from egorobot.errors import UserError
 from egorobot.pretrain.augment import Augmentation, augment
@@ -87,7 +88,8 @@ class Batch:
 
 def stack(samples: Sequence[ClipSample], captions: list[str], groups: Sequence[int]) -> Batch:
     """Return `samples`, whose frames have one size, as a batch with `captions` and numbers of `groups`."""
-    frames = torch.from_numpy(np.stack([sample.frames_fast for sample in samples]))
+    # In a process of a DataLoader this stacks them where the one that trains will see them, with no other copy.
+    frames = default_collate([torch.from_numpy(np.ascontiguousarray(sample.frames_fast)) for sample in samples])
     clip_ids = [sample.clip_id for sample in samples]
     boxes = torch.from_numpy(np.stack([_boxes(sample) for sample in samples]))
     return Batch(frames, samples[0].fast_ratio, captions, clip_ids, torch.tensor(groups), boxes)

@@ -13,6 +13,7 @@ by side, one thread each, and meet at the loss.
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -61,9 +62,8 @@ class Objective:
             The loss over the batch of all processes, which is the same in each of them.
         """
         batch = batch.to(self.ranks.device)
-        threads = min(self.threads, len(batch) // MIN_PART)
-        if threads > 1 and self.micro_batch is None:
-            return self._backward_side_by_side(model, batch, threads)
+        if self._side_by_side(batch) > 1:
+            return self._backward_side_by_side(model, batch)
         parts = list(batch.split(self.micro_batch or len(batch)))
         if len(parts) == 1:
             with synchronised(model, last=True):
@@ -80,10 +80,23 @@ class Objective:
                 torch.autograd.backward(*_with_graph(self._encode(model, part), share))
         return loss
 
-    def _backward_side_by_side(self, model: nn.Module, batch: Batch, threads: int) -> Tensor:
+    def torch_threads(self, batch: Batch) -> AbstractContextManager[None]:
+        """Return what a step on `batch` is done in: torch has one thread where parts of the batch have one each.
+
+        To wake its others for the little that is left, gradients to be added and weights to
+        be changed, takes longer than they save.
+        """
+        return torch_threads(1) if self._side_by_side(batch) > 1 else nullcontext()
+
+    def _side_by_side(self, batch: Batch) -> int:
+        """Return how many threads encode parts of `batch`, each its own."""
+        return 1 if self.micro_batch is not None else min(self.threads, len(batch) // MIN_PART)
+
+    def _backward_side_by_side(self, model: nn.Module, batch: Batch) -> Tensor:
+        threads = self._side_by_side(batch)
         parts = list(batch.split(-(-len(batch) // threads)))
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        with torch_threads(1), ThreadPoolExecutor(threads) as pool:
+        with self.torch_threads(batch), ThreadPoolExecutor(threads) as pool:
             encoded = list(pool.map(lambda part: self._encode(model, part), parts))
             loss, gradients = self._loss(_joined(encoded), batch)
 

@@ -131,9 +131,10 @@ class _Training:
         batch = next(self._batches)
         self.waited += time.perf_counter() - start
         self.optimizer.zero_grad()
-        loss = self.objective.backward(self.model, batch).item()
-        clip_gradients(self.model.parameters(), MAX_NORM)
-        self.optimizer.step()
+        with self.objective.torch_threads(batch):
+            loss = self.objective.backward(self.model, batch).item()
+            clip_gradients(self.model.parameters(), MAX_NORM)
+            self.optimizer.step()
         self.spent += time.perf_counter() - start
         return loss
 

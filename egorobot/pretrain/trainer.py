@@ -127,10 +127,11 @@ class Trainer:
         rate = learning_rate(self.options, step)
         set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad()
-        loss = self.objective.backward(self.model, batch)
-        norm = clip_gradients(self.model.parameters(), MAX_NORM)
-        self._check_finite(loss, norm, step, batch)
-        self.optimizer.step()
+        with self.objective.torch_threads(batch):
+            loss = self.objective.backward(self.model, batch)
+            norm = clip_gradients(self.model.parameters(), MAX_NORM)
+            self._check_finite(loss, norm, step, batch)
+            self.optimizer.step()
         return {"loss": loss.item(), "gradient_norm": norm.item(), "learning_rate": rate}
 
     def _check_finite(self, loss: Tensor, norm: Tensor, step: int, batch: Batch) -> None:

@@ -11,6 +11,7 @@ from egorobot.pretrain.batches import Batch, TrainingBatches
 from egorobot.pretrain.distributed import Ranks
 from egorobot.pretrain.model import EgoVideo
 from egorobot.pretrain.objective import Objective, caption_keys
+from egorobot.torch_state import torch_threads
 
 
 @pytest.fixture
@@ -51,6 +52,17 @@ def test_gradients_are_those_of_the_plain_loss(
     found = gradients(model)
     assert found.keys() == expected.keys() and "log_scale" in found
     assert all((found[name] - expected[name]).abs().max() < 1e-10 for name in expected)
+
+
+@pytest.mark.parametrize(("micro_batch", "threads", "within"), [(None, 2, 1), (None, 1, 2), (3, 2, 2)])
+def test_torch_has_one_thread_where_parts_of_a_batch_have_one_each(
+    batch: Batch, micro_batch: int | None, threads: int, within: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objective, "MIN_PART", 1)
+    with torch_threads(2):
+        with Objective(Ranks(), micro_batch, threads=threads).torch_threads(batch):
+            assert torch.get_num_threads() == within
+        assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize("options", [{"micro_batch": 3}, {"threads": 2}])

@@ -33,7 +33,7 @@ class MotionAdapter(nn.Module):
 
     def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
         """Return `tokens` (B, 1 + T*h*w, C) with motion mixed in; `grid` is (T, h, w)."""
-        first, patches = tokens[:, :1], tokens[:, 1:]
+        first, patches = tokens.split([1, tokens.shape[1] - 1], dim=1)  # one gradient; slices would add two
         hidden = F.gelu(self.down(patches))
         mixed = self.point(self._mixed(hidden.unflatten(1, grid)).flatten(1, 3))
         return torch.cat([first, patches + self.scale * self.up(hidden + mixed)], dim=1)

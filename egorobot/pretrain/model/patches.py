@@ -62,8 +62,7 @@ class PatchEmbedding(nn.Module):
         """
         batch, time = frames.shape[:2]
         if self.differences:
-            change = frames.diff(dim=1, prepend=frames[:, :1])
-            frames = torch.cat([frames, change], dim=2)
+            frames = _with_changes(frames)
         x = self.patches(frames.flatten(0, 1))  # (B*T, C, h, w)
         height, width = x.shape[2:]
         x = x.flatten(2).transpose(1, 2).view(batch, time, height * width, -1)
@@ -78,6 +77,21 @@ class PatchEmbedding(nn.Module):
     def temporal_for(self, time: int) -> Tensor:
         """Return the embedding of `time` frames spread over the same stretch of time, (T, C)."""
         return resize_times(self.temporal, time)
+
+
+def _with_changes(frames: Tensor) -> Tensor:
+    """Return `frames` (B, T, 3, H, W) and the change since the one before beside each, (B, T, 6, H, W).
+
+    They have the type that convolutions will multiply in: rounding later would take another copy.
+    """
+    device = frames.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else frames.dtype
+    batch, time, channels, height, width = frames.shape
+    both = frames.new_empty((batch, time, 2 * channels, height, width), dtype=dtype)
+    both[:, :, :channels] = frames
+    both[:, 0, channels:] = 0
+    both[:, 1:, channels:] = frames[:, 1:] - frames[:, :-1]
+    return both
 
 
 def resize_places(places: Tensor, height: int, width: int) -> Tensor:

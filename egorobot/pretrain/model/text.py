@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import Any
 
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 
-from egorobot.pretrain.model.block import activation_layer
+from egorobot.pretrain.model.block import activation_layer, fused_backward_is_slow
 from egorobot.pretrain.model.config import EgoVideoConfig
 
 PAD, UNKNOWN = 0, 1
 NUM_SPECIAL = 2  # indices before the first of the vocabulary
+BUCKETS = 2  # parts of a batch of captions that are padded each to its own length
+LENGTH_STEP = 8  # tokens that such lengths are multiples of: fewer shapes to prepare kernels for
 
 
 @cache
@@ -52,14 +55,24 @@ class CaptionTokenizer:
         self.fixed_length = causal
 
     def __call__(self, captions: Sequence[str]) -> Tensor:
-        """Return int64 (B, L), padded at the end; L is the longest caption's length, or `context_length`."""
-        rows = []
-        for caption in captions:
-            body = bpe().encode(caption)[: self.context_length - 2]
-            tokens = [bpe().sot_token_id, *body, bpe().eot_token_id]
-            rows.append([self.index.get(token, UNKNOWN) for token in tokens])
-        length = self.context_length if self.fixed_length else max(map(len, rows))
-        return torch.tensor([row + [PAD] * (length - len(row)) for row in rows])
+        """Return int64 (B, L), padded at the end, as from `pad`."""
+        return self.pad([self.encode(caption) for caption in captions])
+
+    def encode(self, caption: str) -> list[int]:
+        """Return the row of each token of `caption`, start and end of text among them."""
+        body = bpe().encode(caption)[: self.context_length - 2]
+        tokens = [bpe().sot_token_id, *body, bpe().eot_token_id]
+        return [self.index.get(token, UNKNOWN) for token in tokens]
+
+    def pad(self, encoded: Sequence[list[int]]) -> Tensor:
+        """Return `encoded` captions as int64 (B, L).
+
+        L is `context_length` with CLIP's tower, else the longest one's length, rounded up
+        to a multiple of eight.
+        """
+        longest = -(-max(map(len, encoded)) // LENGTH_STEP) * LENGTH_STEP
+        length = self.context_length if self.fixed_length else min(longest, self.context_length)
+        return torch.tensor([row + [PAD] * (length - len(row)) for row in encoded])
 
 
 class TextTower(nn.Module):
@@ -89,8 +102,28 @@ class TextTower(nn.Module):
             pad_id=PAD,
             pool_type="argmax",  # the end of text has the highest index
         )
+        for module in self.transformer.modules():
+            if isinstance(module, nn.MultiheadAttention):
+                module.register_forward_pre_hook(_choose_products, with_kwargs=True)
 
     def forward(self, captions: Sequence[str]) -> Tensor:
-        """Return one vector a caption, (B, joint_dim)."""
+        """Return one vector a caption, (B, joint_dim).
+
+        Narrations have a tenth of the tokens of captions of hand-object dynamics: captions
+        are encoded in order of their length, in a few parts, so that little of it is padding.
+        """
         device = self.transformer.positional_embedding.device
-        return self.transformer(self.tokenizer(captions).to(device))
+        encoded = [self.tokenizer.encode(caption) for caption in captions]
+        order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
+        size = len(encoded) if self.tokenizer.fixed_length else -(-len(encoded) // BUCKETS)
+        parts = [order[i : i + size] for i in range(0, len(order), size)]
+        vectors = [self.transformer(self.tokenizer.pad([encoded[i] for i in part]).to(device)) for part in parts]
+        places = torch.tensor(order, device=device).argsort()
+        return torch.cat(vectors).index_select(0, places)
+
+
+def _choose_products(_: nn.Module, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
+    """Have attention, about to be called, done as matrix products where that is faster: only these give weights."""
+    if fused_backward_is_slow(args[0]):
+        options = {**options, "need_weights": True, "average_attn_weights": False}
+    return args, options

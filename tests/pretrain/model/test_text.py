@@ -26,6 +26,35 @@ def test_caption_does_not_depend_on_the_length_of_its_neighbours(config: EgoVide
     torch.testing.assert_close(model.encode_text(captions)[:1], alone, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_vectors_are_in_the_order_of_the_captions(config: EgoVideoConfig, captions: list[str], count: int) -> None:
+    tower = TextTower(config)
+    alone = torch.cat([tower([caption]) for caption in captions[:count]])
+    torch.testing.assert_close(tower(captions[:count]), alone, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(tower(captions[:count][::-1]), alone.flip(0), atol=1e-5, rtol=1e-4)
+
+
+def test_short_captions_are_not_padded_to_the_long_ones(config: EgoVideoConfig) -> None:
+    tower = TextTower(config)
+    shapes: list[tuple[int, ...]] = []
+    tower.transformer.register_forward_pre_hook(lambda _, args: shapes.append(tuple(args[0].shape)))
+    tower(["the hand " * 30, "a hand", "the hand " * 20, "a"])
+    assert shapes == [(2, 8), (2, 64)]
+
+
+def test_bfloat16_products_round_vectors_and_gradients_of_captions(config: EgoVideoConfig, captions: list[str]) -> None:
+    tower = TextTower(config)
+    found = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            vectors = tower(captions)
+        weight = tower.transformer.transformer.resblocks[0].attn.in_proj_weight
+        found.append([vectors, *torch.autograd.grad(vectors.float().pow(2).sum(), weight)])
+    for exact, rounded in zip(*found, strict=True):
+        error = (exact - rounded.float()).norm() / exact.norm()
+        assert 0 < error < 0.02
+
+
 def test_all_of_the_vocabulary_with_a_causal_mask_has_the_tokens_of_clip(captions: list[str]) -> None:
     tokenizer = CaptionTokenizer((), 77, causal=True)
     texts = [*captions, "", "the " * 200]
