@@ -24,8 +24,14 @@ def initial_config(options: PretrainOptions) -> EgoVideoConfig:
     that `options.model` asks for, and a head that tells boxes if boxes count.
 
     Raises:
-        UserError: the weights to start from are missing, or of another size.
+        UserError: the weights to start from are missing, or of another size, or the model is
+            to have a head that nothing would train, or none where boxes count.
     """
+    if options.model.get("box_head", options.box_weight > 0) != (options.box_weight > 0):
+        raise UserError(
+            f"model.box_head={options.model['box_head']} with box_weight={options.box_weight:g}: "
+            "the head is there where boxes count, choose box_weight= alone"
+        )
     if options.init is None:
         return _with_head(options, options.model_config())
     try:

@@ -84,3 +84,13 @@ def test_a_folder_that_does_not_fit_is_one_line(
     with pytest.raises(UserError, match=message) as caught:
         make(replace(tiny_options, **{"init": str(folder), "model": {}, **change}), [])  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("head", "weight"), [(True, 0.0), (False, 1.0)])
+def test_a_head_that_does_not_follow_the_weight_of_boxes_is_refused(
+    tiny_options: PretrainOptions, head: bool, weight: float
+) -> None:
+    options = replace(tiny_options, model={**tiny_options.model, "box_head": head}, box_weight=weight)
+    with pytest.raises(UserError, match=f"box_head={head} with box_weight={weight:g}: .* choose box_weight="):
+        initial_config(options)
+    assert initial_config(replace(options, box_weight=1 - weight)).box_head is head
