@@ -2,19 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from egorobot.errors import UserError
-from egorobot.files import digest
-from egorobot.pretrain.corpora.clip_table import ClipTable, open_clip_table
-from egorobot.pretrain.corpora.columns import open_column, write_column
+from egorobot.pretrain.corpora.clip_table import open_clip_table
+from egorobot.pretrain.corpora.name_index import find_rows, write_name_index
 from egorobot.pretrain.samples import ClipSample, ClipWords, Corpus
-
-HASHES_FILE, ORDER_FILE = "hashes.npy", "hash_order.npy"  # beside the table's columns; the second is written last
 
 
 class Recaptioned:
@@ -39,7 +32,8 @@ class Recaptioned:
         self.group_size = corpus.group_size
         self.variants = corpus.variants
         self.table = open_clip_table(None, captions, cache_dir)
-        _index(self.table)
+        names = (self.table[row].clip_id for row in range(len(self.table)))
+        write_name_index(self.table.folder, names, len(self.table))
         if all(self._row(corpus.clip_id(number)) is None for number in range(len(corpus))):
             raise UserError(
                 f"{captions} has captions of none of the clips of corpus {corpus.name}, whose first is "
@@ -86,31 +80,5 @@ class Recaptioned:
 
     def _row(self, clip_id: str) -> int | None:
         """Return which clip of the table has a name, None if none has."""
-        hashes, order = _open_index(self.table.folder)
-        wanted = _hash(clip_id)
-        at = int(np.searchsorted(hashes, wanted))
-        while at < len(hashes) and hashes[at] == wanted:
-            if self.table[int(order[at])].clip_id == clip_id:
-                return int(order[at])
-            at += 1
-        return None
-
-
-def _hash(clip_id: str) -> np.uint64:
-    return np.uint64(int(digest(clip_id), 16))
-
-
-@lru_cache(maxsize=16)
-def _open_index(folder: Path) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return what `_index` wrote, mapped; no part of a corpus, which goes to other processes whole."""
-    return open_column(folder / HASHES_FILE), open_column(folder / ORDER_FILE)
-
-
-def _index(table: ClipTable) -> None:
-    """Write the hashes of the names of a table's clips, sorted, with their numbers, unless they are there."""
-    if (table.folder / ORDER_FILE).exists():
-        return
-    hashes = np.fromiter((_hash(table[number].clip_id) for number in range(len(table))), np.uint64, len(table))
-    order = np.argsort(hashes)
-    write_column(table.folder / HASHES_FILE, hashes[order])
-    write_column(table.folder / ORDER_FILE, order)
+        rows = find_rows(self.table.folder, clip_id)
+        return next((row for row in rows if self.table[row].clip_id == clip_id), None)

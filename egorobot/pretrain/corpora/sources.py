@@ -9,6 +9,7 @@ from egorobot.pretrain.corpora.clip_table import open_clip_table
 from egorobot.pretrain.corpora.frames import ClipFrames, ModelSizes
 from egorobot.pretrain.corpora.recaptioned import Recaptioned
 from egorobot.pretrain.corpora.shards import ShardCorpus, find_shards
+from egorobot.pretrain.corpora.track_table import open_track_table
 from egorobot.pretrain.corpora.video import VideoCorpus
 from egorobot.pretrain.corpora.video_files import VideoFolder
 from egorobot.pretrain.samples import Corpus
@@ -83,6 +84,7 @@ def _video(node: Mapping[str, Any], sizes: ModelSizes, data_dir: Path, name: str
     for option in ("chunk_seconds", "image_size", "decoder_threads"):
         if node[option] is not None and not is_positive(node[option]):
             raise UserError(f"{option}={node[option]} of corpus {name}: it must be a number above 0")
+    tracks = node.get("tracks")
     narrations_csv, hod_csv = (Path(node[key]) if node[key] else None for key in ("narrations_csv", "hod_csv"))
     return VideoCorpus(
         table=open_clip_table(narrations_csv, hod_csv, data_dir / "indexes"),
@@ -95,6 +97,7 @@ def _video(node: Mapping[str, Any], sizes: ModelSizes, data_dir: Path, name: str
         ),
         decoder=node["decoder"],
         threads=node["decoder_threads"],
+        tracks=None if tracks is None else open_track_table(Path(tracks), data_dir / "indexes"),
         name=name,
     )
 

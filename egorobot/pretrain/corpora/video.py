@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from egorobot.errors import UserError
 from egorobot.pretrain.corpora.clip_table import AnnotatedClip, ClipTable
 from egorobot.pretrain.corpora.decoding import VideoReader, check_decoder, open_video
 from egorobot.pretrain.corpora.frames import ROUNDING, ClipFrames, SteadyFrames
 from egorobot.pretrain.corpora.splitting import split_by_video, video_hash
+from egorobot.pretrain.corpora.track_table import TrackTable
 from egorobot.pretrain.corpora.video_files import VideoFolder, VideoPart
 from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords
 
@@ -25,12 +27,13 @@ class VideoCorpus:
         frames: which frames samples have.
         decoder: what reads them, see `open_video`.
         threads: that decode. With one, as many processes as cores make the most clips.
+        tracks: where hands and objects are, if that is known.
         name: what the corpus is called in messages.
         group_size: 1.
         variants: none.
 
     Raises:
-        UserError: none of the videos is there, or the decoder is not.
+        UserError: none of the videos is there, or the decoder is not, or `tracks` are of other clips.
     """
 
     table: ClipTable
@@ -38,6 +41,7 @@ class VideoCorpus:
     frames: ClipFrames | SteadyFrames
     decoder: str = "pyav"
     threads: int = 1
+    tracks: TrackTable | None = None
     name: str = "video"
     group_size: int = 1
     variants: tuple[str, ...] = ()
@@ -47,6 +51,11 @@ class VideoCorpus:
         check_decoder(self.decoder)
         table = self.table
         self.folder.check((table.video_ids[i], table.datasets[i]) for i in range(len(table.video_ids)))
+        if self.tracks is not None and not any(self.tracks.has(self.clip_id(number)) for number in range(len(self))):
+            raise UserError(
+                f"the records of hands and objects are of none of the clips of corpus {self.name}, whose first is "
+                f"{self.clip_id(0)}: were they made of other clips?"
+            )
 
     def __len__(self) -> int:
         return len(self.table)
@@ -58,13 +67,15 @@ class VideoCorpus:
             BadClip: a video is missing, damaged or shorter than the clip says.
         """
         clip = self.table[number]
+        frames, times = self._read(clip)
         return ClipSample(
             clip_id=clip.clip_id,
             video_id=clip.video_id,
-            frames_fast=self._read(clip),
+            frames_fast=frames,
             fast_ratio=self.frames.fast_ratio,
             narrations=clip.narrations,
             hod=clip.hod,
+            tracks=None if self.tracks is None else self.tracks.at(clip.clip_id, times),
         )
 
     def clip_id(self, number: int) -> str:
@@ -86,8 +97,8 @@ class VideoCorpus:
         hashes = np.array([video_hash(videos[i]) for i in range(len(videos))], np.uint64)
         return split_by_video(hashes[self.table.videos], valid_share, self.name)
 
-    def _read(self, clip: AnnotatedClip) -> NDArray[np.uint8]:
-        """Return the frames of `clip`, uint8 (F, H, W, 3)."""
+    def _read(self, clip: AnnotatedClip) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """Return the frames of `clip`, uint8 (F, H, W, 3), and when they are, in s (F,)."""
         times = self.frames.times(clip.start, clip.end)
         reach = max(0.0, times[-1] - clip.end)  # how far frames may have to move back, see `_inside`
         first = max(0.0, min(clip.start, times[0]) - reach)
@@ -103,7 +114,7 @@ class VideoCorpus:
             ]
         if len({image.shape[1:] for image in images}) > 1:
             raise BadClip(f"the chunks of {clip.video_id} differ in size")
-        return np.concatenate(images)
+        return np.concatenate(images), times
 
 
 def _inside(

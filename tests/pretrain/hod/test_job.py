@@ -12,8 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from pyarrow import parquet
 
+from egorobot.cli import load_config
 from egorobot.errors import UserError
 from egorobot.pretrain.corpora.clip_table import open_clip_table
+from egorobot.pretrain.corpora.sources import make_corpus
 from egorobot.pretrain.hod.__main__ import main
 from egorobot.pretrain.hod.captioning import Drafter
 from egorobot.pretrain.hod.clips import HodClip
@@ -25,6 +27,7 @@ from egorobot.pretrain.hod.records import FIELDS
 from egorobot.pretrain.hod.rephrasing import FAITHFUL, UNREADABLE, TemplateRephraser
 from egorobot.pretrain.hod.report import Report
 from egorobot.pretrain.hod.stages import Seeing, Telling, WrittenPart, run_here
+from egorobot.pretrain.model.config import get_size
 from egorobot.videos import write_video
 
 RATE = 10  # Hz
@@ -157,6 +160,33 @@ def test_pre_training_takes_the_captions_as_they_are(make_job: Callable[..., Hod
     job.run({}, HERE)
     table = open_clip_table(None, job.out / CAPTIONS_FILE, tmp_path / "indexes")
     assert len(table) == 5 and table[0].hod == ["the right hand moves to the right."] and not table[0].narrations
+
+
+def test_pre_training_learns_the_boxes_that_were_found(
+    make_job: Callable[..., HodJob], videos: Path, tmp_path: Path
+) -> None:
+    """Frames at another rate than those that captioning saw have the square in their boxes."""
+    job = make_job()
+    job.run({}, HERE)
+    node = {
+        **load_config("pretrain", ["corpus=video", f"corpus.video_root={videos}"])["corpus"],
+        "hod_csv": str(job.out / CAPTIONS_FILE),
+        "tracks": str(job.out / RECORDS_FOLDER),
+    }
+    corpus = make_corpus(node, get_size("nano", vocabulary=()), 0, tmp_path / "data")
+    assert len(corpus) == 5
+    for number in range(len(corpus)):
+        sample = corpus[number]
+        assert sample.tracks is not None
+        shown = sample.tracks.hands[:, 1, 0]  # left side of the right hand, in the frames that the clip has
+        assert np.isfinite(shown).sum() >= len(shown) - 1
+        columns = [np.nonzero(frame.mean(axis=2) > 200)[1].min() / frame.shape[1] for frame in sample.frames_fast]
+        np.testing.assert_allclose(shown, np.where(np.isnan(shown), np.nan, columns), atol=0.05)  # 0.04 a frame
+        assert np.ptp(columns) > 0.2
+    others = tmp_path / "others.csv"
+    others.write_text("video_id,start_second,end_second,text\nsquare,0,1,another clip\n")
+    with pytest.raises(UserError, match=r"of none of the clips of corpus video, whose first is square/0\.000-1\.000"):
+        make_corpus({**node, "hod_csv": str(others)}, get_size("nano", vocabulary=()), 0, tmp_path)
 
 
 def test_an_interrupted_job_goes_on_without_doing_anything_twice(make_job: Callable[..., HodJob]) -> None:
