@@ -80,11 +80,11 @@ class Objective:
                 torch.autograd.backward(*_with_graph(self._encode(model, part), share))
         return loss
 
-    def torch_threads(self, batch: Batch) -> AbstractContextManager[None]:
+    def step_threads(self, batch: Batch) -> AbstractContextManager[None]:
         """Return what a step on `batch` is done in: torch has one thread where parts of the batch have one each.
 
         To wake its others for the little that is left, gradients to be added and weights to
-        be changed, takes longer than they save.
+        be changed, takes longer at size nano than they save, and larger ones hardly notice.
         """
         return torch_threads(1) if self._side_by_side(batch) > 1 else nullcontext()
 
@@ -96,7 +96,7 @@ class Objective:
         threads = self._side_by_side(batch)
         parts = list(batch.split(-(-len(batch) // threads)))
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        with self.torch_threads(batch), ThreadPoolExecutor(threads) as pool:
+        with self.step_threads(batch), ThreadPoolExecutor(threads) as pool:
             encoded = list(pool.map(lambda part: self._encode(model, part), parts))
             loss, gradients = self._loss(_joined(encoded), batch)
 

@@ -18,7 +18,7 @@ from egorobot.pretrain.model.boxes import THINGS
 
 
 def transformer_blocks(model: EgoVideo) -> list[nn.Module]:
-    """Return the blocks of both towers, each of which is called once in a forward."""
+    """Return the blocks of both towers, those of the text tower called once for each of its parts."""
     return [*model.vision.blocks, *model.text.transformer.transformer.resblocks]
 
 

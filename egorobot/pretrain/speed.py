@@ -131,7 +131,7 @@ class _Training:
         batch = next(self._batches)
         self.waited += time.perf_counter() - start
         self.optimizer.zero_grad()
-        with self.objective.torch_threads(batch):
+        with self.objective.step_threads(batch):
             loss = self.objective.backward(self.model, batch).item()
             clip_gradients(self.model.parameters(), MAX_NORM)
             self.optimizer.step()

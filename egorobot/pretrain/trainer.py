@@ -127,7 +127,7 @@ class Trainer:
         rate = learning_rate(self.options, step)
         set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad()
-        with self.objective.torch_threads(batch):
+        with self.objective.step_threads(batch):
             loss = self.objective.backward(self.model, batch)
             norm = clip_gradients(self.model.parameters(), MAX_NORM)
             self._check_finite(loss, norm, step, batch)

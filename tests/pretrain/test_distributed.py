@@ -20,7 +20,7 @@ WAYS = {
     "ddp": {"distributed": "ddp"},
     "ddp in parts": {"distributed": "ddp", "micro_batch": 3},
     "fsdp": {"distributed": "fsdp"},
-    "fsdp in parts": {"distributed": "fsdp", "micro_batch": 1, "grad_checkpointing": True},
+    "fsdp in parts": {"distributed": "fsdp", "micro_batch": 2, "grad_checkpointing": True},
 }
 SCRIPT = """
 import json

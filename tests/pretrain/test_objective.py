@@ -60,7 +60,7 @@ def test_torch_has_one_thread_where_parts_of_a_batch_have_one_each(
 ) -> None:
     monkeypatch.setattr(objective, "MIN_PART", 1)
     with torch_threads(2):
-        with Objective(Ranks(), micro_batch, threads=threads).torch_threads(batch):
+        with Objective(Ranks(), micro_batch, threads=threads).step_threads(batch):
             assert torch.get_num_threads() == within
         assert torch.get_num_threads() == 2
 

@@ -5,7 +5,9 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from egorobot.errors import UserError
 from egorobot.pretrain.corpora.track_table import TrackTable, open_track_table
@@ -25,6 +27,7 @@ def records(tmp_path: Path) -> Path:
     """Two files of records, one of a clip that could not be read."""
     folder = tmp_path / "records"
     folder.mkdir()
+    (folder / ".part-1.99.parquet").write_bytes(b"of a run that was killed")
     write_records(folder / "part-0.parquet", [record("a/1", 1.0, [0.1, 0.2, 0.3]), unreadable_record("a/2", "broken")])
     write_records(folder / "part-1.parquet", [record("b/1", 0.0, [0.7, 0.8])])
     return folder
@@ -46,11 +49,12 @@ def test_tracks_are_those_of_the_nearest_frames(table: TrackTable) -> None:
     assert other is not None and other.hands[0, 0, 0] == np.float32(0.8)
 
 
-def test_outside_of_a_clips_frames_nothing_is_in_view(table: TrackTable) -> None:
+def test_times_that_nobody_looked_at_are_not_those_of_nothing(table: TrackTable) -> None:
+    """One frame further than the last is still that frame; a clip shown for longer has no tracks."""
     tracks = table.at("a/1", np.array([0.9, 1.1, 1.3]))
     assert tracks is not None
-    assert np.isnan(tracks.hands[:, 0]).any(axis=1).tolist() == [True, False, True]
-    assert tracks.contact[:, 0].tolist() == [False, True, False]
+    np.testing.assert_allclose(tracks.hands[:, 0, 0], [0.1, 0.2, 0.3], rtol=1e-6)
+    assert table.at("a/1", np.array([0.8, 1.1])) is None and table.at("a/1", np.array([1.1, 1.4])) is None
 
 
 def test_clips_that_were_not_read_have_no_tracks(table: TrackTable) -> None:
@@ -75,3 +79,13 @@ def test_records_are_read_once_and_again_when_they_change(table: TrackTable, rec
 def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no records .* in .*nothing: pretrain.hod writes them"):
         open_track_table(tmp_path / "nothing", tmp_path / "indexes")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 and then nothing", None])
+def test_a_file_that_is_no_record_is_named(records: Path, tmp_path: Path, content: bytes | None) -> None:
+    if content is None:
+        parquet.write_table(pa.table({"clip": ["a"]}), records / "part-2.parquet")
+    else:
+        (records / "part-2.parquet").write_bytes(content)
+    with pytest.raises(UserError, match=r"part-2.parquet cannot be read as records of pretrain.hod \(.+\)$"):
+        open_track_table(records, tmp_path / "indexes")

@@ -1,6 +1,7 @@
 """Where hands and objects are in clips, from the records of captioning: columns on disk, made once, then mapped."""
 
 import json
+import math
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -50,22 +51,22 @@ class TrackTable:
 
         Args:
             clip_id: its name.
-            times: in its video, in s, (F,); nothing is in view at those outside of its frames.
+            times: in its video, in s, (F,).
 
         Returns:
-            The tracks; None where there is no record of the clip, or one that it could not be read.
+            The tracks; None where they are not known of all `times`, to within a frame: what
+            nobody looked for must not pass for something that is not there.
         """
         row = self._row(clip_id)
         if row is None:
             return None
         frames = self._frames[int(self._ends[row - 1]) if row else 0 : int(self._ends[row])]
         if not len(frames):
-            return None
+            return None  # the clip could not be read
         numbers = np.rint((times - self._starts[row]) * self._rates[row]).astype(np.int64)
-        inside = (numbers >= 0) & (numbers < len(frames))
-        found = np.full((len(times), NUMBERS), np.nan, np.float32)
-        found[inside] = frames[numbers[inside]]
-        return HandObjectTracks.from_array(found)
+        if numbers.min() < -1 or numbers.max() > len(frames):
+            return None
+        return HandObjectTracks.from_array(frames[numbers.clip(0, len(frames) - 1)])
 
     def _row(self, clip_id: str) -> int | None:
         return next((row for row in find_rows(self.folder, clip_id) if self._names[row] == clip_id), None)
@@ -75,11 +76,11 @@ def open_track_table(records: Path, cache_dir: Path) -> TrackTable:
     """Return the tracks in the folder `records` that captioning wrote, read once and kept in a folder in `cache_dir`.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or a file is damaged or no record of captioning.
     """
-    files = sorted(records.glob("*.parquet"))
+    files = sorted(records.glob("part-*.parquet"))
     if not files:
-        raise UserError(f"no records (*.parquet) of hands and objects in {records}: pretrain.hod writes them to out=")
+        raise UserError(f"no records (part-*.parquet) in {records}: pretrain.hod writes them to out=, folder records")
     states = [f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
     folder = cache_dir / f"tracks_{digest(VERSION, *states)}"
     if not (folder / DONE_FILE).exists():
@@ -90,20 +91,19 @@ def open_track_table(records: Path, cache_dir: Path) -> TrackTable:
 
 
 def _write(folder: Path, files: Sequence[Path]) -> None:
-    """Write the records in `files` as columns, without holding all of any but the numbers of a clip."""
+    """Write the records in `files` as columns; of all clips no more is held than a few numbers of each."""
     write_texts(folder / "names", (name for (name,) in _read(files, "clip_id")))
-    clips = list(_read(files, "start_second", "frame_rate"))  # None of clips that could not be read
-    starts, rates = np.array(clips, np.float64).reshape(-1, 2).T
-    write_column(folder / "starts.npy", starts)
-    write_column(folder / "rates.npy", rates)
-    ends, end = array("q"), 0
+    starts, rates, ends, end = array("d"), array("d"), array("q"), 0
     with atomic_path(folder / FRAMES_FILE) as temporary, temporary.open("wb") as file:
-        for (tracks,) in _read(files, "tracks"):
+        for start, rate, tracks in _read(files, "start_second", "frame_rate", "tracks"):
             frames = np.array(json.loads(tracks), np.float32).reshape(-1, NUMBERS)
+            file.write(frames.tobytes())
             end += len(frames)
             ends.append(end)
-            file.write(frames.tobytes())
-    write_column(folder / "ends.npy", np.frombuffer(ends, np.int64))
+            starts.append(math.nan if start is None else start)  # of a clip that could not be read
+            rates.append(math.nan if rate is None else rate)
+    for name, values in (("starts", starts), ("rates", rates), ("ends", ends)):
+        write_column(folder / f"{name}.npy", np.array(values))
     names = TextColumn(folder / "names")
     write_name_index(folder, (names[row] for row in range(len(names))), len(names))
 
@@ -113,5 +113,9 @@ def _read(files: Sequence[Path], *fields: str) -> Iterator[tuple[Any, ...]]:
     from egorobot.pretrain.hod.records import read_records  # what captions is not loaded where nothing is captioned
 
     for path in files:
-        for record in read_records(path, fields):
-            yield tuple(record[field] for field in fields)
+        try:
+            for record in read_records(path, fields):
+                yield tuple(record[field] for field in fields)
+        except (KeyError, OSError, ValueError) as error:  # pyarrow's own are among them
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UserError(f"{path} cannot be read as records of pretrain.hod ({reason})") from error

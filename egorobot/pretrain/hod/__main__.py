@@ -7,8 +7,9 @@
 
 Finds hands in clips, follows them, tells what they do in a sentence, and checks each sentence against what was seen:
 one of a language model that says anything else is asked for again with the reason, then replaced by the template's.
-In out= are captions.csv, which corpus.captions= takes as it is; records/*.parquet with boxes, events, attempts and
-verdicts of all clips, whose folder corpus.tracks= takes; report.json; and preview/index.html to look at. A run that was killed goes on from where it was.
+In out= are captions.csv and records/*.parquet with boxes, events, attempts and verdicts of all clips, which
+corpus.captions= and corpus.tracks= take as they are; report.json; and preview/index.html to look at. A run that was
+killed goes on from where it was.
 """
 
 from functools import partial

@@ -1,6 +1,7 @@
 """From the options of the command to what sees, what tells, and what they work on."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,12 @@ def open_corpus(options: Options) -> Corpus:
     if node is not None:
         from egorobot.pretrain.model.config import get_size  # torch, which finding hands does without
 
-        return make_corpus(node, get_size("nano"), options["seed"], data_dir, num_workers=options["num_workers"])
+        if node["source"] == "video":  # what it has of captioning already does not count
+            node = {**node, "captions": None, "tracks": None}
+        corpus = make_corpus(node, get_size("nano"), options["seed"], data_dir, num_workers=options["num_workers"])
+        if isinstance(corpus, VideoCorpus):  # all of a clip, not the few frames that a model sees
+            corpus = replace(corpus, frames=SteadyFrames(options["frame_rate"], options["image_size"]))
+        return corpus
     if options["video_root"] is None:
         raise UserError("clips= needs video_root=: the folder of the videos")
     return VideoCorpus(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from egorobot.pretrain.model.patches import Grid
 
 THINGS = 3  # left hand, right hand, object
+OBJECT = 2
 PRESENT_WEIGHT = 4.0  # of cells with a thing, which are few
 
 
@@ -41,7 +42,8 @@ class BoxHead(nn.Module):
 def box_losses(said: Tensor, boxes: Tensor, grid: Grid) -> Tensor:
     """Return the loss of each clip, (B,): presence in its cells, and sides where a thing is.
 
-    A clip without any box is one that nobody looked at: its loss is zero.
+    A clip without any box is one that nobody looked at: its loss is zero. In one without any
+    box of an object, nobody looked for objects: hands alone count.
 
     Args:
         said: as from `BoxHead`.
@@ -63,5 +65,9 @@ def box_losses(said: Tensor, boxes: Tensor, grid: Grid) -> Tensor:
         said[..., 0], present.to(said.dtype), reduction="none", pos_weight=weight
     )
     off = F.smooth_l1_loss(said[..., 1:], sides, reduction="none").mean(dim=4) * present
-    counts = present.sum(dim=(1, 2, 3))
-    return presence.mean(dim=(1, 2, 3)) * (counts > 0) + off.sum(dim=(1, 2, 3)) / counts.clamp(min=1)
+    counts = present.sum(dim=(1, 2))  # (B, THINGS)
+    looked_for = torch.ones_like(counts, dtype=torch.bool)
+    looked_for[:, OBJECT] = counts[:, OBJECT] > 0
+    presence = (presence.mean(dim=(1, 2)) * looked_for).sum(dim=1) / looked_for.sum(dim=1)
+    counts = counts.sum(dim=1)
+    return presence * (counts > 0) + off.sum(dim=(1, 2, 3)) / counts.clamp(min=1)

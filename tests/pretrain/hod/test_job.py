@@ -179,14 +179,28 @@ def test_pre_training_learns_the_boxes_that_were_found(
         sample = corpus[number]
         assert sample.tracks is not None
         shown = sample.tracks.hands[:, 1, 0]  # left side of the right hand, in the frames that the clip has
-        assert np.isfinite(shown).sum() >= len(shown) - 1
         columns = [np.nonzero(frame.mean(axis=2) > 200)[1].min() / frame.shape[1] for frame in sample.frames_fast]
-        np.testing.assert_allclose(shown, np.where(np.isnan(shown), np.nan, columns), atol=0.05)  # 0.04 a frame
+        # It moves by 0.042 a frame: a time between two shows the first, whose box may be that of the second.
+        errors = np.abs(shown - columns)
+        assert errors.max() < 0.043 and errors.mean() < 0.03
         assert np.ptp(columns) > 0.2
     others = tmp_path / "others.csv"
     others.write_text("video_id,start_second,end_second,text\nsquare,0,1,another clip\n")
     with pytest.raises(UserError, match=r"of none of the clips of corpus video, whose first is square/0\.000-1\.000"):
         make_corpus({**node, "hod_csv": str(others)}, get_size("nano", vocabulary=()), 0, tmp_path)
+
+
+def test_clips_of_a_corpus_of_videos_are_seen_whole(run: Callable[..., str], videos: Path, tmp_path: Path) -> None:
+    """Not the few frames that a model sees of them; and captions that they have already do not matter."""
+    clips = [f"corpus.narrations_csv={videos / 'clips.csv'}", f"corpus.video_root={videos}", "frame_rate=5"]
+    common = [*clips, "corpus=video", "max_bad_share=0.5", f"data_dir={tmp_path / 'data'}"]
+    run(*common, f"out={tmp_path / 'first'}")
+    run(*common, f"corpus.captions={tmp_path / 'first' / CAPTIONS_FILE}", f"out={tmp_path / 'second'}")
+    for out in ("first", "second"):
+        rows = parquet.read_table(tmp_path / out / RECORDS_FOLDER).to_pylist()
+        read = [row for row in rows if row["verdict"] != UNREADABLE]
+        assert [row["frame_rate"] for row in read] == [5.0] * 5
+        assert [len(json.loads(row["tracks"])) for row in read] == [7] * 5  # 1.5 s
 
 
 def test_an_interrupted_job_goes_on_without_doing_anything_twice(make_job: Callable[..., HodJob]) -> None:

@@ -72,6 +72,23 @@ def test_a_stem_makes_as_many_tokens_as_patches() -> None:
     assert torch.equal(still[:, 1:10], still[:, 10:])  # nothing changes, so both frames look alike
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("time", [1, 3])
+def test_a_stem_sees_each_frames_change_beside_it(time: int, autocast: bool) -> None:
+    stem = PatchEmbedding(16, 8, num_frames=time, width=16, stem=(8,), differences=True)
+    seen: list[torch.Tensor] = []
+    stem.patches.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    frames = torch.rand(2, time, 3, 16, 16, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        stem(frames)
+    expected = torch.cat([frames, frames.diff(dim=1, prepend=frames[:, :1])], dim=2).flatten(0, 1)
+    dtype = torch.bfloat16 if autocast else torch.float32
+    torch.testing.assert_close(seen[0], expected.to(dtype), rtol=0, atol=0)
+    weights = torch.rand(expected.shape, generator=torch.Generator().manual_seed(1))
+    found, wanted = (torch.autograd.grad((x.float() * weights).sum(), frames)[0] for x in (seen[0], expected))
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0.02 if autocast else 1e-6)
+
+
 @pytest.mark.parametrize("stem", [(8, 8, 8, 8, 8), (12, 24)])
 def test_a_stem_that_does_not_fit_is_refused(stem: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="stem="):

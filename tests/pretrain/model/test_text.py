@@ -1,10 +1,12 @@
 """The text tower: a compact vocabulary of its own, or CLIP's tower as open_clip has it."""
 
 from dataclasses import replace
+from typing import Any
 
 import open_clip
 import pytest
 import torch
+import torch.nn.functional as F
 
 from egorobot.pretrain.model import EgoVideo, EgoVideoConfig
 from egorobot.pretrain.model.text import CaptionTokenizer, TextTower, bpe, vocabulary_of
@@ -80,3 +82,25 @@ def test_causal_tower_takes_a_compact_vocabulary(config: EgoVideoConfig, caption
     model = EgoVideo(replace(config, text_causal=True))
     assert model.text.tokenizer(captions).shape == (4, 77)
     torch.testing.assert_close(model.encode_text(captions)[:1], model.encode_text(captions[:1]))
+
+
+@pytest.mark.parametrize(("bfloat16", "with_gradients", "fused"), [(True, True, 0), (True, False, 1), (False, True, 1)])
+def test_attention_is_fused_but_where_its_gradient_is_slow(
+    config: EgoVideoConfig,
+    captions: list[str],
+    bfloat16: bool,
+    with_gradients: bool,
+    fused: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[torch.Size] = []
+    attend = F.scaled_dot_product_attention
+
+    def counted(query: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+        calls.append(query.shape)
+        return attend(query, *args, **options)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", counted)
+    with torch.set_grad_enabled(with_gradients), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        TextTower(config).train()(captions[:1])
+    assert len(calls) == fused * config.text_depth
