@@ -41,13 +41,29 @@ def pretrain(
 
     Raises:
         UserError: an option does not fit the clips, `out` holds something else or an encoder
-            trained with other options, or the loss was not finite.
+            trained with other options, processes have different options, or the loss was not finite.
     """
     out, how, ranks = Path(out), how or RunOptions(), ranks or Ranks()
+    _check_same(options, ranks)
     with ranks.together():
         check_wandb(how.wandb_project)
     with _alone_in(out, ranks):
         return _train(out, options, how, ranks)
+
+
+def _check_same(options: PretrainOptions, ranks: Ranks) -> None:
+    """Refuse to train in processes whose options differ, or whose hardware chose different ones."""
+    first, *others = ranks.gather_objects(options.to_dict())
+    differing = [
+        (name, first[name], value) for other in others for name, value in other.items() if value != first[name]
+    ]
+    with ranks.together():
+        if differing:
+            name, value, other = differing[0]
+            raise UserError(
+                f"processes that train together differ in {name} ({value} and {other}): give them all the same "
+                "options, and precision= where their hardware is not the same"
+            )
 
 
 @contextmanager

@@ -25,6 +25,7 @@ WAYS = {
 SCRIPT = """
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from egorobot_tiny_corpus import TinyCorpus
@@ -58,6 +59,13 @@ try:
                 file.write(str(ranks.rank))
 
         ranks.in_turns(take_turn)
+
+        try:
+            pretrain(folder / "differing", replace(options, precision=["float64", "float32"][ranks.rank]), None, ranks)
+        except UserError as error:
+            print(f"rank {ranks.rank}: {error}")
+        except SystemExit:
+            assert not ranks.first
 
         step = Trainer._step
 
@@ -144,7 +152,8 @@ def test_one_process_goes_on_where_shards_of_two_stopped(
 
 @pytest.mark.slow
 def test_one_process_speaks_for_all(launched: Path) -> None:
-    assert (launched / "printed").read_text().splitlines() == ["rank 0: stopped on purpose"]
+    said = (launched / "printed").read_text().splitlines()
+    assert len(said) == 2 and said[1] == "rank 0: stopped on purpose"
     assert (launched / "turns").read_text() == "01"
     results = [json.loads((launched / f"result_{rank}.json").read_text()) for rank in range(2)]
     assert results[0] == results[1]
@@ -179,3 +188,10 @@ def test_half_an_environment_is_one_line(
     with pytest.raises(UserError, match=message) as caught, connect():
         pass
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_processes_whose_options_differ_do_not_train(launched: Path) -> None:
+    said = (launched / "printed").read_text().splitlines()
+    assert said[0].startswith("rank 0: processes that train together differ in precision (float64 and float32): give")
+    assert not (launched / "differing").exists()
