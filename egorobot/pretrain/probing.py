@@ -92,8 +92,14 @@ class Probes:
         rows: list[tuple[str, Score, float]] = [
             ("one of five, other videos", self.inter_video, 20),
             ("one of five, same video", self.intra_video, 20),
-            *((f"video to text, recall at {k}", score, k * chance) for k, score in self.video_to_text.items()),
-            *((f"text to video, recall at {k}", score, k * chance) for k, score in self.text_to_video.items()),
+            *(
+                (f"video to text, recall at {k}", score, min(k * chance, 100))
+                for k, score in self.video_to_text.items()
+            ),
+            *(
+                (f"text to video, recall at {k}", score, min(k * chance, 100))
+                for k, score in self.text_to_video.items()
+            ),
             *((f"hard pairs: {name}", score, 50.0) for name, score in self.pairs.items()),
         ]
         lines = [f"held out: {self.clips} clips"]

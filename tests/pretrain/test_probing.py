@@ -126,10 +126,12 @@ def test_scores_survive_json() -> None:
 
 
 def test_the_table_has_intervals_and_chance() -> None:
-    table = probe(Knowing(), Coloured(40), range(40)).table()  # type: ignore[arg-type]
+    scores = probe(Knowing(), Coloured(40), range(40))  # type: ignore[arg-type]
+    table = scores.table()
     assert "one of five, other videos" in table and "100 % [91, 100] 40/40" in table
     assert "hard pairs: twin" in table and "chance 50.0 %" in table
     assert "recall at 5" in table and "chance 12.5 %" in table
+    assert replace(scores, clips=2).table().count("chance 100.0 %") == 2  # of recall at 5, both ways
 
 
 @pytest.mark.parametrize(
