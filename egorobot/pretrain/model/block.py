@@ -99,7 +99,7 @@ def fused_backward_is_slow(x: Tensor) -> bool:
     """Return whether attention from `x` is done faster as matrix products, for its gradient's sake.
 
     On a CPU the backward of PyTorch's fused attention is slower in bfloat16 than in float32:
-    2.14 takes 3.4 times as long for tokens of clips, 7 times for captions.
+    2.14 takes three to six times as long, the fewer tokens the worse.
     """
     if x.device.type != "cpu" or not x.requires_grad:
         return False
