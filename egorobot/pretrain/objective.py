@@ -84,7 +84,7 @@ class Objective:
         """Return what a step on `batch` is done in: torch has one thread where parts of the batch have one each.
 
         To wake its others for the little that is left, gradients to be added and weights to
-        be changed, takes longer at size nano than they save, and larger ones hardly notice.
+        be changed, takes longer than they save (as measured at size nano).
         """
         return torch_threads(1) if self._side_by_side(batch) > 1 else nullcontext()
 
