@@ -27,7 +27,7 @@ from egorobot.envs.demonstrations import EVAL_SEED_START, open_demonstrations
 from egorobot.envs.kitchen import KitchenEnv
 from egorobot.errors import UserError
 from egorobot.figures import Comparison, Figure, Growth, PeakMemory, rate
-from egorobot.files import write_json
+from egorobot.files import check_out, write_json
 from egorobot.memory import peak_memory
 from egorobot.processes import default_num_workers
 
@@ -194,6 +194,8 @@ def bench(config: DictConfig) -> list[Figure]:
 @command("bench")
 def main(config: DictConfig) -> None:
     """Measure and print; write the figures where out= says."""
+    if config.out is not None:
+        check_out(config.out)
     figures = bench(config)
     if config.out is not None:
         records = [asdict(f) | ({"ratio": f.ratio} if isinstance(f, Comparison | Growth) else {}) for f in figures]

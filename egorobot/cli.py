@@ -47,6 +47,17 @@ QUIET = [
     "hydra/hydra_logging=none",
 ]
 
+# Options of these names are text, whatever Hydra takes them for; of others what their default is.
+TEXTS = frozenset(
+    (
+        "captions", "clips", "data_dir", "dataset", "encoder", "gguf", "hod_csv", "init", "leaderboard",
+        "narrations_csv", "out", "policy_name", "run", "run_dir", "runs_dir", "source", "tracks", "video_root",
+    )
+)  # fmt: skip
+KINDS: dict[type, tuple[type, ...]] = {
+    bool: (bool,), int: (int,), float: (float, int), dict: (dict,), list: (list,)
+}  # fmt: skip
+
 Main = Callable[[DictConfig], None]
 
 
@@ -65,7 +76,7 @@ def command(config_name: str) -> Callable[[Main], Callable[[], None]]:
                 return
             overrides = [a for a in sys.argv[1:] if not a.startswith("-")]
             if {"--multirun", "-m"} & set(sys.argv[1:]):
-                overrides = [a for a in overrides if not re.search(r"[,(]", a)]  # what is swept, Hydra checks
+                overrides = [a for a in overrides if not re.search(r"[,(]", a)]  # what is swept is checked run by run
             try:
                 check_overrides(config_name, overrides)
             except UserError as error:
@@ -77,6 +88,7 @@ def command(config_name: str) -> Callable[[Main], Callable[[], None]]:
             try:
                 if missing := OmegaConf.missing_keys(config):
                     raise UserError(f"option '{min(missing)}' is needed: --help tells what it is")
+                _check_types(config, load_config(config_name, []))
                 function(config)
             except UserError as error:
                 if HydraConfig.get().mode != RunMode.MULTIRUN:
@@ -157,21 +169,33 @@ def check_overrides(config_name: str, overrides: list[str]) -> None:
         UserError: an override names an unknown option or choice, cannot be parsed, or
             gives, say, a word where the default is a number.
     """
-    config, default = load_config(config_name, overrides), load_config(config_name, [])
-    _check_types(OmegaConf.to_container(config), OmegaConf.to_container(default), prefix="")
+    _check_types(load_config(config_name, overrides), load_config(config_name, []))
 
 
-def _check_types(config: Any, default: Any, prefix: str) -> None:
-    kinds: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (float, int), dict: (dict,)}
+def _check_types(config: DictConfig, default: DictConfig) -> None:
+    _compare_types(OmegaConf.to_container(config, resolve=True), OmegaConf.to_container(default, resolve=True), "")
+
+
+def _compare_types(config: Any, default: Any, prefix: str) -> None:
     for key, expected in default.items():
-        value, name = config.get(key), f"{prefix}{key}"
-        if type(expected) not in kinds or value is None:
+        if key not in config:  # of another choice of a group
             continue
-        wrong_bool = isinstance(value, bool) and not isinstance(expected, bool)
-        if wrong_bool or not isinstance(value, kinds[type(expected)]):
-            raise UserError(f"option '{name}={value}' does not fit: its default is {expected!r}")
-        if isinstance(expected, dict):
-            _check_types(value, expected, prefix=f"{name}.")
+        value, name = config[key], f"{prefix}{key}"
+        if value is None:
+            if expected is not None and (key in TEXTS or isinstance(expected, dict)):
+                raise UserError(f"option '{name}' is needed: its default is {expected!r}")
+        elif key in TEXTS:
+            if not isinstance(value, str):
+                raise UserError(f"""option '{name}={value}' is no text: write {name}="'{value}'" if it is a name""")
+        elif key == "num_workers":
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise UserError(f"option '{name}={value}' does not fit: a number of processes is needed, or null")
+        elif type(expected) in KINDS:
+            wrong_bool = isinstance(value, bool) and not isinstance(expected, bool)
+            if wrong_bool or not isinstance(value, KINDS[type(expected)]):
+                raise UserError(f"option '{name}={value}' does not fit: its default is {expected!r}")
+            if isinstance(expected, dict):
+                _compare_types(value, expected, prefix=f"{name}.")
 
 
 def _explain(error: Exception, config_name: str) -> str:

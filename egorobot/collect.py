@@ -103,7 +103,7 @@ def collect(
     kwargs = env_kwargs(settings.name, camera, image_size, render)
     noise = BurstNoise.for_protocol(settings) if bursts else None
     source = DemoSource(get_task(task).name, seed, kwargs, noise)
-    path = Path(out) if out else demonstrations_path(data_dir, protocol, task, camera, image_size, seed)
+    path = Path(out) if out else demonstrations_path(data_dir, protocol, task, camera, image_size, seed, render)
     path.parent.mkdir(parents=True, exist_ok=True)
     with sole_user(path.parent, "demonstrations", wait=True):
         existing = _open_existing(path, source) if path.exists() else None

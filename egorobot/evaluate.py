@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from egorobot.cli import command
-from egorobot.envs.demonstrations import EVAL_SEED_START
+from egorobot.envs.demonstrations import EVAL_SEED_START, first_demo_seed
 from egorobot.envs.rendering import camera_names, env_render_fingerprint
 from egorobot.errors import UserError
-from egorobot.files import write_json
+from egorobot.files import check_out, write_json
 from egorobot.policies.rollout import EpisodeResult, rollout
 from egorobot.runs import git_commit, read_config, read_result, versions
 from egorobot.statistics import wilson_interval
@@ -35,10 +35,15 @@ def evaluation_seeds(episodes: int, first_seed: int = EVAL_SEED_START) -> list[i
     """Return the reset seeds of an evaluation.
 
     Raises:
-        UserError: there is no episode, or a negative seed.
+        UserError: there is no episode, a negative seed, or one that demonstrations may begin from.
     """
     if episodes < 1 or first_seed < 0:
         raise UserError(f"episodes={episodes}, first_seed={first_seed}: at least 1 and 0 are needed")
+    if first_seed + episodes > first_demo_seed(0):
+        raise UserError(
+            f"episodes={episodes}, first_seed={first_seed}: demonstrations begin at seed {first_demo_seed(0)}, "
+            "and no policy is measured on what it may have learnt from"
+        )
     return list(range(first_seed, first_seed + episodes))
 
 
@@ -160,6 +165,8 @@ def main(config: DictConfig) -> None:
         raise UserError(
             "dataset= and policy_name= are for a checkpoint of robomimic's own training: leave them out for a run"
         )
+    if config.out is not None:
+        check_out(config.out)
     result = evaluate(config.run, config.episodes, config.first_seed, config.num_workers)
     print(describe(result, result["eval"]))
     print(compare(read_result(config.run)["eval"], result["eval"]))

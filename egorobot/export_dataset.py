@@ -85,7 +85,7 @@ def _path_of_run(config: DictConfig) -> Path:
     camera: Any = OmegaConf.to_container(config.camera) if OmegaConf.is_config(config.camera) else config.camera
     if config.get("dataset") is not None:
         return Path(config.dataset)
-    where = (config.protocol.name, config.task.name, camera, config.image_size, config.demo_seed)
+    where = (config.protocol.name, config.task.name, camera, config.image_size, config.demo_seed, config.render)
     return demonstrations_path(config.get("data_dir", "data"), *where)
 
 

@@ -1,15 +1,19 @@
 """Writing files so that a killed process never leaves half of one."""
 
 import fcntl
+import glob
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from egorobot.errors import BusyError, UserError
+
+LOCK_FILE = ".lock"
 
 
 @contextmanager
@@ -22,12 +26,34 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = temporary_name(path)
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """Return a hidden name beside `path`, with its suffix, that no other process uses, on other machines neither."""
+    return path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
+
+
+def temporary_pattern(path: Path) -> str:
+    """Return what `Path.glob` finds temporary files of `path` by, in its folder, such as killed processes leave."""
+    return f".{glob.escape(path.stem)}.{'[0-9a-f]' * 12}{glob.escape(path.suffix)}"
+
+
+def check_out(path: str | Path, folder: bool = False) -> None:
+    """Check that `path` may become a file, or a folder, before work is done for it.
+
+    Raises:
+        UserError: there is something of the other kind.
+    """
+    if not folder and Path(path).is_dir():
+        raise UserError(f"{path} is a folder: out= wants the name of a file")
+    if folder and Path(path).exists() and not Path(path).is_dir():
+        raise UserError(f"{path} is not a folder: choose another out=")
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -78,33 +104,53 @@ def claim_folder(out: Path, record: str, options: dict[str, Any], content: str) 
         if json.loads(file.read_text(encoding="utf-8")) != options:
             raise UserError(f"{out} has {content} written with other options (see {file}): choose another out=")
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or holds_something(out)):
         raise UserError(f"{out} is not empty and holds no {record}: choose another out=")
     write_json(file, options)
 
 
 @contextmanager
-def sole_user(place: Path, content: str, wait: bool = False) -> Iterator[None]:
+def sole_user(folder: Path, content: str, wait: bool = False) -> Iterator[None]:
     """Keep other processes out of a piece of work, until this one leaves it or dies.
 
+    They may be on other machines that share the folder: NFS locks files that are open for
+    writing, not folders.
+
     Args:
-        place: a file or folder that stands for the work; it must exist, and is not changed.
+        folder: where the work is done; it must exist. A hidden file in it stands for the work meanwhile.
         content: what is made, for messages.
         wait: until another process is done with it, instead of raising.
 
     Raises:
         BusyError: another process is at it.
     """
-    folder = place if place.is_dir() else place.parent
-    handle = os.open(place, os.O_RDONLY)
+    path = folder / LOCK_FILE
+    handle = _lock(path, wait, f"another process writes {content} in {folder}")
     try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _lock(path: Path, wait: bool, busy: str) -> int:
+    """Return a handle of the file at `path`, made if need be, that no other process holds."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if not wait:
-                raise BusyError(f"another process writes {content} in {folder}: wait for it, or end it") from error
-            print(f"waiting for another process that writes {content} in {folder}", flush=True)
+                os.close(handle)
+                raise BusyError(f"{busy}: wait for it, or end it") from error
+            print(f"waiting: {busy}", flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
+        # Whoever held it has removed the file: then another one stands for the work by now.
+        if path.exists() and os.path.samestat(os.stat(path), os.fstat(handle)):
+            return handle
         os.close(handle)
+
+
+def holds_something(folder: Path) -> bool:
+    """Whether there is anything in a folder, locks and half-written files of killed processes apart."""
+    return any(not path.name.startswith(".") for path in folder.iterdir())

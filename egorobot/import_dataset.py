@@ -26,13 +26,13 @@ from tqdm import tqdm
 from egorobot import __version__
 from egorobot.cli import command
 from egorobot.envs.demonstration_parts import join_parts
-from egorobot.envs.demonstrations import GYM_TYPE, DemoInfo, open_demonstrations, read_info
+from egorobot.envs.demonstrations import GYM_TYPE, DemoInfo, looks, open_demonstrations, read_info
 from egorobot.envs.exchange.episodes import Reader
 from egorobot.envs.exchange.importing import Piece, PieceWriter, Plan, make_plan, missing_parts
 from egorobot.envs.exchange.restoring import Target, image_keys, make_target
 from egorobot.envs.exchange.sources import reader_for
-from egorobot.envs.rendering import camera_names, env_render_fingerprint
-from egorobot.errors import UserError
+from egorobot.envs.rendering import env_render_fingerprint
+from egorobot.errors import BusyError, UserError
 from egorobot.files import digest, sole_user
 from egorobot.processes import default_num_workers, exit_with_parent, spawn_context
 from egorobot.runs import path_safe
@@ -130,11 +130,10 @@ def _check_kept_images(reader: Reader, target: Target, plan: Plan, here: str) ->
 
 
 def _default_path(data_dir: str | Path, source: str, target: Target, subtask: str | None) -> Path:
-    cameras = "+".join(camera_names(target.env_kwargs["camera"])) or "blind"
     name = path_safe(Path(source).stem if Path(source).suffix in (".hdf5", ".h5") else source)
     part = "" if subtask in (None, target.task) else f"_{subtask}"
-    file = f"{name}{part}_{cameras}_{target.env_kwargs['image_size']}px.hdf5"
-    return Path(data_dir) / target.protocol / target.task / file
+    shown = looks(*(target.env_kwargs[key] for key in ("camera", "image_size", "render")))
+    return Path(data_dir) / target.protocol / target.task / f"{name}{part}_{shown}.hdf5"
 
 
 def _write(
@@ -149,12 +148,10 @@ def _write(
     """Write all pieces that are not there yet, then the file."""
     folder = path.with_name(f".{path.stem}.parts-{digest(json.dumps(env_args))}")
     folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / "lock"
-    lock.touch()
     count = len(plan.pieces)
     try:
         with (
-            sole_user(lock, "demonstrations"),
+            sole_user(folder, "demonstrations"),
             tqdm(total=count, desc=f"import {target.task}", unit="demo") as bar,
         ):
             todo = {number: plan.pieces[number] for number in missing_parts(folder, count)}
@@ -165,6 +162,8 @@ def _write(
             else:
                 _write_in_pool(arguments, todo, folder, bar, min(num_workers, max(len(todo), 1)))
             join_parts(path, env_args, None, folder, list(range(count)))
+    except BusyError:
+        raise
     except UserError:
         if not any(folder.glob("*.hdf5")):
             shutil.rmtree(folder, ignore_errors=True)

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from egorobot.cli import command
 from egorobot.comparisons import Comparison, check_pairs, make_comparisons
-from egorobot.files import write_json, write_text
+from egorobot.files import check_out, write_json, write_text
 from egorobot.leaderboard_page import PAGE_FILE, write_page
 from egorobot.leaderboard_rows import (
     Cell,
@@ -53,8 +53,9 @@ def build_leaderboard(runs_dir: str | Path, out: str | Path, compare: Sequence[S
 
     Raises:
         UserError: there is no result below `runs_dir`, one is damaged, or two of the same
-            run disagree; or `compare` names what no run has.
+            run disagree; `out` is a file; or `compare` names what no run has.
     """
+    check_out(out, folder=True)
     found = find_results(runs_dir)
     rows = make_rows(result for _, result in found)
     comparisons, curves = make_comparisons(rows, compare), make_learning_curves(rows)

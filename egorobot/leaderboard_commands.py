@@ -1,9 +1,10 @@
 """The commands that repeat a row of the leaderboard, as one would type them into a shell."""
 
+import json
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from egorobot.leaderboard_rows import Result
@@ -41,7 +42,8 @@ def repeat_commands(results: Sequence[Result]) -> list[str]:
     sweeps: dict[tuple[tuple[int, ...], int, bool, str], list[str]] = defaultdict(list)
     for (task, episodes, with_max, dataset), seeds in sorted(runs.items()):
         sweeps[tuple(sorted(seeds)), episodes, with_max, dataset].append(task)
-    return [_command(results[0], tasks, *how) for how, tasks in sweeps.items()]
+    row = next((result for result in results if "pretrain" in result), results[0])
+    return [_command(row, tasks, *how) for how, tasks in sweeps.items()]
 
 
 def _command(
@@ -62,9 +64,10 @@ def _command(
         "seed": ",".join(map(str, seeds)),
         "episodes": episodes,
     } | ({"eval_max": "true"} if with_max else {})
+    how = [f"pretrain={_hydra_dict(row['pretrain'])}"] if "pretrain" in row else []
     sweep = ["--multirun"] if (1 if dataset else len(tasks)) * len(seeds) > 1 else []
     typed = [f"{name}={value}" for name, value in options.items()]
-    return shlex.join([*PROGRAM, *sweep, *typed, *(type_override(*override) for override in overrides.items())])
+    return shlex.join([*PROGRAM, *sweep, *typed, *how, *(type_override(*override) for override in overrides.items())])
 
 
 def hydra_value(text: str) -> str:
@@ -79,3 +82,13 @@ def hydra_value(text: str) -> str:
 
 def _hydra_list(values: Iterable[Any]) -> str:
     return f"[{','.join(hydra_value(str(value)) for value in values)}]"
+
+
+def _hydra_dict(values: Mapping[str, Any]) -> str:
+    """Return options as Hydra reads them: in its dictionaries, names stand without quotes."""
+    items = (f"{key}:{_hydra_dict(v) if isinstance(v, dict) else _hydra_leaf(v)}" for key, v in values.items())
+    return f"{{{','.join(items)}}}"
+
+
+def _hydra_leaf(value: Any) -> str:
+    return hydra_value(value) if isinstance(value, str) else json.dumps(value)

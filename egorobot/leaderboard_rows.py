@@ -22,7 +22,8 @@ Result = dict[str, Any]  # the content of result.json
 class RowKey:
     """What a row of the leaderboard is about; rows are grouped by it.
 
-    `policy` is the policy's name and, behind it, the overrides of its runs.
+    `policy` is the policy's name and, behind it, the overrides of its runs and the name of
+    the file that they learnt from, where one was given.
     """
 
     protocol: str
@@ -93,7 +94,8 @@ def find_results(runs_dir: str | Path) -> list[tuple[Path, Result]]:
     """Return the run folders below `runs_dir` and their results, each run once, in an order that no path decides.
 
     Raises:
-        UserError: there is none, one is damaged, or two of the same run disagree.
+        UserError: there is none, one is damaged, or two of the same run disagree, or of the
+            same row on what they learnt from.
     """
     if not Path(runs_dir).is_dir():
         raise UserError(f"no folder {runs_dir}: train_bc makes runs, runs_dir=FOLDER names another place")
@@ -110,7 +112,22 @@ def find_results(runs_dir: str | Path) -> list[tuple[Path, Result]]:
         found[identity] = (path, result)
     if not found:
         raise UserError(f"no result.json below {runs_dir}: a finished run of train_bc has one")
-    return [(found[identity][0].parent, found[identity][1]) for identity in sorted(found)]
+    runs = [(found[identity][0].parent, found[identity][1]) for identity in sorted(found)]
+    _check_datasets(runs)
+    return runs
+
+
+def _check_datasets(runs: Iterable[tuple[Path, Result]]) -> None:
+    """Check that files of one name, by which rows are told apart, are one file."""
+    first: dict[str, tuple[Path, Result]] = {}
+    for folder, result in runs:
+        if (fingerprint := result.get("dataset_fingerprint")) is not None:
+            where, other = first.setdefault(_identity(result | {"seed": None}), (folder, result))
+            if other["dataset_fingerprint"] != fingerprint:
+                raise UserError(
+                    f"{where} and {folder} learnt from two files of the same name ({other['dataset']}, "
+                    f"{result['dataset']}): rename one, and train on it again"
+                )
 
 
 def _agree(a: Result, b: Result) -> bool:
@@ -196,7 +213,7 @@ def row_key(result: Result) -> RowKey:
         num_demos=result["num_demos"],
         encoder=encoder["name"],
         encoder_fingerprint=encoder["fingerprint"],
-        policy=" ".join([result["policy"], *_overrides(result)]),
+        policy=" ".join([result["policy"], *_overrides(result), *_dataset(result)]),
         camera=camera if isinstance(camera, str) else "+".join(map(str, camera)),
     )
 
@@ -205,6 +222,10 @@ def _overrides(result: Result) -> list[str]:
     """Return what a row says of its overrides, without the name that a policy was given."""
     overrides = {name: value for name, value in result.get("overrides", {}).items() if name != "policy.name"}
     return [re.sub(r"^([+~]?)policy\.", r"\1", type_override(*override)).lstrip("+") for override in overrides.items()]
+
+
+def _dataset(result: Result) -> list[str]:
+    return [f"dataset={Path(result['dataset']).stem}"] if "dataset" in result else []
 
 
 def _identity(result: Result) -> str:

@@ -17,8 +17,10 @@ INTRODUCTION = f"""\
 
 Success rates: the mean over training seeds, the 95 % Wilson interval of the pooled
 episodes in brackets, successes/episodes, and the number of training seeds. The interval
-is about which episodes were drawn; how much training seeds differ is not in it. Rates
-are those of the last checkpoint; a maximum over checkpoints stands in `eval_max` only.
+is about which episodes were drawn, and takes them as independent: how much training seeds
+differ is not in it, and with several of them, which act on the same resets, it is too
+narrow. Rates are those of the last checkpoint; a maximum over checkpoints stands in
+`eval_max` only.
 
 The mean is over tasks. IQM is the interquartile mean over runs, a run being a task with a
 training seed: a quarter of the runs, rounded down, is left out at each end. The intervals

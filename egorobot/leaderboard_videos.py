@@ -57,10 +57,14 @@ def choose_videos(runs: Iterable[tuple[Path, Mapping[str, Any]]]) -> list[RowVid
 
 
 def _videos_of(folder: Path, result: Mapping[str, Any]) -> Iterator[RowVideo]:
+    """Yield the videos of episodes that count, with the outcome that counted: others may have been drawn by hand."""
+    evaluation = result["eval"]
+    counted = {*zip(evaluation["episode_seeds"], evaluation["outcomes"], strict=True)}
     for path in (folder / "videos").glob("seed*.mp4"):
         if (match := _SOURCE.fullmatch(path.name)) and path.is_file():
-            success = match[2] == OUTCOMES[True]
-            yield RowVideo(result["task"], success, result["seed"], int(match[1]), path)
+            episode_seed, success = int(match[1]), match[2] == OUTCOMES[True]
+            if (episode_seed, success) in counted:
+                yield RowVideo(result["task"], success, result["seed"], episode_seed, path)
 
 
 @contextmanager

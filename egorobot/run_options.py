@@ -1,4 +1,4 @@
-"""What the options of a run amount to: how they differ from defaults, and how its encoder is pre-trained."""
+"""What the options of a run amount to: whether they fit, how they differ from defaults, and how its encoder is made."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,12 +7,31 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from egorobot.cli import check_overrides, choices, load_config
+from egorobot.envs.camera_env import MIN_IMAGE_SIZE
+from egorobot.envs.rendering import camera_names
+from egorobot.envs.scene import get_render_preset
 from egorobot.errors import UserError
 from egorobot.runs import plain
 
 # Options that a run's outcome depends on and that `result.json` has no other field for.
 _UNNAMED = ("policy", "image_size", "render", "demo_seed")
 _OF_DEMONSTRATIONS = ("image_size", "render", "demo_seed")  # of no account where a file of them is named
+
+
+def check_options(config: DictConfig) -> None:
+    """Check what can be known of the options of `egorobot.train_bc` before a run folder is made for them.
+
+    Raises:
+        UserError: a number is too small, or a name is unknown.
+    """
+    smallest = {"num_demos": 1, "videos": 0, "seed": 0, "demo_seed": 0, "image_size": MIN_IMAGE_SIZE}
+    if config.policy.readout is not None:
+        smallest["num_demos"] = 2
+    for name, least in smallest.items():
+        if config[name] < least:
+            raise UserError(f"{name}={config[name]}: at least {least} is needed")
+    camera_names(plain(config.camera))
+    get_render_preset(config.render)
 
 
 def find_overrides(config: DictConfig) -> dict[str, Any]:

@@ -47,6 +47,8 @@ _FIELDS: dict[str, Any] = {
     "render_fingerprint": str,
     "git_commit": (str, type(None)),
 }
+# Where a run has them: options that are not the defaults, the file that it learnt from, and how its encoder was made.
+_MORE_FIELDS = {"overrides": dict, "dataset": str, "dataset_fingerprint": str, "pretrain": dict, "trainer": str}
 
 
 def path_safe(name: str) -> str:
@@ -129,8 +131,7 @@ def check_result(result: Any, where: str | Path) -> None:
     if not isinstance(result, dict) or result.get("schema") != SCHEMA:
         raise UserError(f"{where}: not a result of schema {SCHEMA}")
     _check_fields(result, _FIELDS, where, "")
-    if not isinstance(result.get("overrides", {}), dict):
-        raise UserError(f"{where}: 'overrides' is {shorten(result['overrides'])}, of the wrong type")
+    _check_fields(result, {key: kind for key, kind in _MORE_FIELDS.items() if key in result}, where, "")
     _check_eval(result["eval"], where, "eval")
     if result["eval_max"] is not None:
         _check_fields(result["eval_max"], _EVAL, where, "eval_max.")

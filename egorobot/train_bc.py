@@ -26,7 +26,7 @@ from egorobot.errors import UserError
 from egorobot.evaluate import describe, evaluation_seeds, load_checked_policy, summarize
 from egorobot.policies.rollout import EpisodeResult, rollout
 from egorobot.render import draw_episodes, video_path
-from egorobot.run_options import find_overrides, pretrain_options
+from egorobot.run_options import check_options, find_overrides, pretrain_options
 from egorobot.runs import SCHEMA, git_commit, plain, read_result, run_folder, shorten, versions, write_result
 from egorobot.stages import Run
 
@@ -49,9 +49,8 @@ def train_bc(config: DictConfig) -> dict[str, Any]:
         UserError: bad options, a run folder that belongs to another configuration, or
             inputs that are missing or damaged.
     """
-    if config.num_demos < 1 or config.videos < 0:
-        raise UserError(f"num_demos={config.num_demos}, videos={config.videos}: at least 1 and 0 are needed")
     config = with_dataset(config)
+    check_options(config)
     seeds = evaluation_seeds(config.episodes)
     overrides = find_overrides(config)
     encoder = _describe_encoder(config)
@@ -73,15 +72,18 @@ def train_bc(config: DictConfig) -> dict[str, Any]:
 def with_dataset(config: DictConfig) -> DictConfig:
     """Return the options with task, protocol, cameras and looks of the file in `dataset`, if one is named there.
 
+    Where there is no camera, `camera` is an empty list.
+
     Raises:
         UserError: the file is missing, damaged, holds too few demonstrations, or no images
             are drawn like its own here.
     """
-    if config.dataset is None:
-        return config
-    info = open_demonstrations(config.dataset, config.num_demos)
-    adopted: dict[Any, Any] = {key: info.env_kwargs[key] for key in ("camera", "image_size", "render")}
-    adopted |= {"task": {"name": info.task}, "protocol": {"name": info.protocol}}
+    adopted: dict[Any, Any] = {"camera": config.camera}
+    if config.dataset is not None:
+        info = open_demonstrations(config.dataset, config.num_demos)
+        adopted = {key: info.env_kwargs[key] for key in ("camera", "image_size", "render")}
+        adopted |= {"task": {"name": info.task}, "protocol": {"name": info.protocol}}
+    adopted["camera"] = [] if adopted["camera"] is None else adopted["camera"]
     merged = OmegaConf.merge(config, adopted)
     assert isinstance(merged, DictConfig)
     return merged
@@ -178,7 +180,11 @@ def _evaluate(run: Run, config: DictConfig, seeds: Sequence[int], overrides: dic
         "render_fingerprint": policy.render_fingerprint,
         "git_commit": git_commit(),
         "overrides": overrides,
-    } | ({} if config.dataset is None else {"dataset": str(config.dataset)})
+    }
+    if config.dataset is not None:
+        result |= {"dataset": str(config.dataset), "dataset_fingerprint": run.inputs["demonstrations"]}
+    if config.pretrain is not None:
+        result["pretrain"] = plain(config.pretrain)
     write_result(run.folder, result)
     return episodes
 

@@ -25,6 +25,13 @@ def test_defaults_resolve_to_those_of_the_protocol() -> None:
         ("seed=true", "option 'seed=True' does not fit: its default is 0"),
         ("protocol.image_size=big", "option 'protocol.image_size=big' does not fit"),
         ("seed=[", "cannot read option 'seed=['"),
+        ("encoder=7", "option 'encoder=7' is no text: write encoder=\"'7'\" if it is a name"),
+        ("encoder=null", "option 'encoder' is needed: its default is 'egovideo_nano'"),
+        ("run_dir=2026", "option 'run_dir=2026' is no text"),
+        ("num_workers=two", "option 'num_workers=two' does not fit: a number of processes"),
+        ("num_workers=0", "option 'num_workers=0' does not fit: a number of processes"),
+        ("policy.algo.actor_layer_dims=256", "option 'policy.algo.actor_layer_dims=256' does not fit"),
+        ("policy.algo=null", "option 'policy.algo' is needed"),
     ],
 )
 def test_bad_options_are_one_line(override: str, message: str) -> None:
@@ -43,6 +50,8 @@ def test_a_running_command_can_read_the_options_of_another() -> None:
 
 def test_good_options_pass() -> None:
     check_overrides("train_bc", ["task=knob", "seed=3", "num_workers=2", "+experiment=demo"])
+    check_overrides("train_bc", ["encoder='7'", "run_dir='2026'", "camera=null", "num_workers=null"])
+    check_overrides("train_bc", ["camera=[left_cap2,right_cap2]", "policy.weight_decay=0"])
 
 
 def test_choices_are_the_files_of_a_group() -> None:
@@ -66,6 +75,14 @@ def test_a_command_ends_with_one_line_and_a_status() -> None:
     )
     assert done.returncode == 2
     assert done.stderr.strip() == "error: unknown option 'runs_dirr': did you mean 'runs_dir'?"
+
+
+def test_what_a_sweep_tries_is_checked_too() -> None:
+    command = [sys.executable, "-m", "egorobot.train_bc", "--multirun", "seed=one,two"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: option 'seed=one' does not fit: its default is 0\n")
+    assert "Traceback" not in done.stderr
 
 
 def test_an_option_without_a_default_must_be_given() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from egorobot import evaluate as module
 from egorobot.errors import UserError
-from egorobot.evaluate import check_rendering, compare, describe, evaluate
+from egorobot.evaluate import check_rendering, compare, describe, evaluate, evaluation_seeds
 from egorobot.runs import check_result, read_result
 
 
@@ -78,3 +78,9 @@ def test_an_encoder_that_changed_is_refused(finished_run: Path, monkeypatch: pyt
     with pytest.raises(UserError, match="not the one this policy was trained with"):
         evaluate(finished_run, episodes=1, num_workers=1)
     matching_encoder.cache_clear()
+
+
+def test_seeds_of_demonstrations_are_no_measure() -> None:
+    assert evaluation_seeds(2, 999_998) == [999_998, 999_999]
+    with pytest.raises(UserError, match="demonstrations begin at seed 1000000"):
+        evaluation_seeds(3, 999_998)

@@ -1,4 +1,4 @@
-"""Work that one process at a time does: others are told so, or wait for it."""
+"""Files and folders: written whole, and by one process at a time."""
 
 import threading
 import time
@@ -6,49 +6,77 @@ from pathlib import Path
 
 import pytest
 
-from egorobot.errors import BusyError
-from egorobot.files import sole_user
+from egorobot.errors import BusyError, UserError
+from egorobot.files import check_out, sole_user, temporary_name
 
 
-@pytest.fixture(params=["file", "folder"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A file or a folder that stands for some work."""
-    place = tmp_path / request.param
-    if request.param == "file":
-        place.touch()
-    else:
-        place.mkdir()
-    return place
-
-
-def test_a_second_one_is_told_where_the_first_is_at_work(place: Path) -> None:
-    with sole_user(place, "pictures"):
-        folder = place if place.is_dir() else place.parent
-        with (
-            pytest.raises(BusyError, match=f"another process writes pictures in {folder}: "),
-            sole_user(place, "pictures"),
-        ):
-            pass
-    with sole_user(place, "pictures"):
+def test_a_second_one_is_told_where_the_first_is_at_work(tmp_path: Path) -> None:
+    with (
+        sole_user(tmp_path, "pictures"),
+        pytest.raises(BusyError, match=f"another process writes pictures in {tmp_path}: "),
+        sole_user(tmp_path, "pictures"),
+    ):
+        pass
+    with sole_user(tmp_path, "pictures"):
         pass  # free again
-    assert not place.is_dir() or not any(place.iterdir())
+    assert not any(tmp_path.iterdir())
 
 
-def test_a_second_one_can_wait_for_the_first(place: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_second_one_can_wait_for_the_first(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     order = []
 
     def second() -> None:
-        with sole_user(place, "pictures", wait=True):
+        with sole_user(tmp_path, "pictures", wait=True):
             order.append("second")
 
-    with sole_user(place, "pictures"):
+    with sole_user(tmp_path, "pictures"):
         thread = threading.Thread(target=second)
         thread.start()
         told = ""
-        while not told.startswith("waiting for another process that writes pictures in "):
+        while not told.startswith("waiting: another process writes pictures in "):
             assert thread.is_alive()
             told += capsys.readouterr().out
             time.sleep(0.01)
         order.append("first")
     thread.join(60)
     assert order == ["first", "second"]
+
+
+def test_one_at_a_time_whoever_comes_and_goes(tmp_path: Path) -> None:
+    at_work = most = 0
+    guard = threading.Lock()
+
+    def work() -> None:
+        nonlocal at_work, most
+        for _ in range(20):
+            with sole_user(tmp_path, "pictures", wait=True):
+                with guard:
+                    at_work += 1
+                    most = max(most, at_work)
+                time.sleep(0.001)
+                with guard:
+                    at_work -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert most == 1
+    assert not any(tmp_path.iterdir())
+
+
+def test_temporary_names_are_no_others(tmp_path: Path) -> None:
+    names = {temporary_name(tmp_path / "policy.pth") for _ in range(100)}
+    assert len(names) == 100
+    assert all(name.name.startswith(".policy.") and name.suffix == ".pth" for name in names)
+
+
+def test_what_is_written_has_to_be_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is a folder: out= wants the name of a file"):
+        check_out(tmp_path)
+    with pytest.raises(UserError, match="is not a folder: choose another out="):
+        check_out(tmp_path / "file", folder=True)
+    check_out(tmp_path / "file")
+    check_out(tmp_path / "new", folder=True)

@@ -246,3 +246,26 @@ def test_the_page_has_the_comparisons(tmp_path: Path, make_result: Callable[...,
     assert cells[:5] == ["egovideo_nano", "random_vit", "bc_mlp", "100", "all (1)"] and cells[5:7] == ["82 %", "24 %"]
     alone = built(write_results(tmp_path / "one", results[0]), tmp_path / "alone")["leaderboard.html"]
     assert "Comparisons" not in alone
+
+
+def test_runs_on_other_files_are_other_rows(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
+    """Rows are told apart by the file's name; where two files have one, no row is made of both."""
+    first, second, third = (
+        make_result(seed=seed) | {"dataset": f"{folder}/{name}_112px.hdf5", "dataset_fingerprint": fingerprint}
+        for seed, (folder, name, fingerprint) in enumerate([("a", "complete", "f0"), ("b", "mixed", "f1")] * 2)
+        if seed < 3
+    )
+    rows = make_rows(read_results(write_results(tmp_path / "runs", first, second, third)))
+    assert [row.key.policy for row in rows] == ["bc_mlp dataset=complete_112px", "bc_mlp dataset=mixed_112px"]
+    assert [row.cells["microwave"].seeds for row in rows] == [(0, 2), (1,)]
+    write_results(tmp_path / "runs", first, second, third | {"dataset_fingerprint": "f2"})
+    with pytest.raises(UserError, match=r"learnt from two files of the same name .* rename one") as caught:
+        read_results(tmp_path / "runs")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_in_the_way_is_told(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:
+    root = write_results(tmp_path / "runs", make_result())
+    (tmp_path / "out").touch()
+    with pytest.raises(UserError, match="out is not a folder: choose another out="):
+        build_leaderboard(root, tmp_path / "out")

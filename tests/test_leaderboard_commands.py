@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from egorobot.cli import load_config
 from egorobot.leaderboard_commands import hydra_value, repeat_commands
@@ -59,3 +60,10 @@ def test_commands_are_understood(fields: dict[str, Any], make_result: Callable[.
 def test_hydra_reads_the_encoder_as_it_is(name: str) -> None:
     override = OverridesParser.create().parse_override(f"encoder={hydra_value(name)}")
     assert override.value() == name and not override.is_sweep_override()
+
+
+def test_commands_say_how_the_encoder_is_made(make_result: Callable[..., dict[str, Any]]) -> None:
+    options = {"corpus": {"hod_ratio": 0}, "box_weight": 0.5, "init": "open_clip:a/b", "+model": {"stem": [8, 16]}}
+    (command,) = repeat_commands([make_result(encoder="encoders/mine"), make_result(seed=1) | {"pretrain": options}])
+    (option,) = [argument for argument in shlex.split(command) if argument.startswith("pretrain=")]
+    assert OmegaConf.to_container(load_config("train_bc", [option]).pretrain) == options

@@ -22,17 +22,29 @@ def test_videos_are_few_and_chosen_by_a_rule(
     write_board: Callable[..., str],
 ) -> None:
     """One success and one failure a task, of the lowest training seed and then of the lowest episode seed."""
-    names = ["seed100010_success", "seed99_success", "seed100003_failure", "grid_1_4", "seed_success", "seed5_other"]
+    names = [
+        "seed100010_success",
+        "seed100002_success",
+        "seed100045_failure",
+        "grid_1_4",
+        "seed_success",
+        "seed5_other",
+    ]
+    names += ["seed7_success", "seed100001_failure"]  # no evaluation seed, and not what came of it: drawn by hand
     for name in names:
         clip(tmp_path / "run0" / "videos" / f"{name}.mp4")
-    clip(tmp_path / "run1" / "videos" / "seed1_success.mp4", 90)
+    clip(tmp_path / "run1" / "videos" / "seed100001_success.mp4", 90)
     results = [make_result(), make_result(seed=1), make_result(task="knob")]
-    clip(tmp_path / "run2" / "videos" / "seed7_failure.mp4", 150)
+    clip(tmp_path / "run2" / "videos" / "seed100042_failure.mp4", 150)
     text = write_board(tmp_path / "out", *results, runs=tmp_path)
     videos = re.findall(r"<video ([^>]*)>", text)
     assert len(videos) == 3
     assert all('preload="none"' in video and " controls" in video and "autoplay" not in video for video in videos)
-    assert re.findall(r"training seed (\d+), episode (\d+)<", text) == [("0", "7"), ("0", "99"), ("0", "100003")]
+    assert re.findall(r"training seed (\d+), episode (\d+)<", text) == [
+        ("0", "100042"),
+        ("0", "100002"),
+        ("0", "100045"),
+    ]
     assert "3 videos · 3 runs · command" in text
     shutil.move(tmp_path / "out", tmp_path / "elsewhere")
     for video in videos:
@@ -45,7 +57,7 @@ def test_old_copies_go_and_other_files_stay(
     clip: Callable[..., Path],
     write_board: Callable[..., str],
 ) -> None:
-    source, out = clip(tmp_path / "run0" / "videos" / "seed1_success.mp4"), tmp_path / "out"
+    source, out = clip(tmp_path / "run0" / "videos" / "seed100001_success.mp4"), tmp_path / "out"
     write_board(out, make_result(), runs=tmp_path)
     (first,) = out.glob("videos/*.mp4")
     write_board(out, make_result(), runs=tmp_path)
@@ -71,7 +83,7 @@ def test_pages_written_at_once_end_with_their_videos(
         write_board(tmp_path / "out", make_result(), runs=tmp_path / str(i % 4))
 
     for i in range(4):
-        clip(tmp_path / str(i) / "run0" / "videos" / "seed1_success.mp4", 50 * i)
+        clip(tmp_path / str(i) / "run0" / "videos" / "seed100001_success.mp4", 50 * i)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(build, range(32)))
     (video,) = re.findall(r"<video ([^>]*)>", (tmp_path / "out" / "leaderboard.html").read_text(encoding="utf-8"))
@@ -93,7 +105,7 @@ def test_the_page_does_not_depend_on_places_or_order(
     write_board: Callable[..., str],
 ) -> None:
     results = [make_result(40 - i, seed=i, num_demos=n) for i in range(3) for n in (10, 100)]
-    clip(tmp_path / "a" / "run0" / "videos" / "seed3_success.mp4")
+    clip(tmp_path / "a" / "run0" / "videos" / "seed100003_success.mp4")
     shutil.copytree(tmp_path / "a" / "run0", tmp_path / "b" / "run5")
     first = write_board(tmp_path / "a" / "out", *results, runs=tmp_path / "a")
     second = write_board(tmp_path / "b" / "out", *reversed(results), runs=tmp_path / "b")

@@ -139,6 +139,14 @@ def test_bad_options_leave_no_folder(tmp_path: Path, patches: Path, run_options:
         "num_demos=0": "num_demos=0",
         "policy.batch_size=0": "batch_size=0",
         "encoder=end_to_end": "policy=bc_mlp does not go with encoder=end_to_end",
+        "camera=left_cap": "unknown camera 'left_cap'",
+        "render=slow": "unknown render preset 'slow'",
+        "image_size=8": "image_size=8: at least 16 is needed",
+        "seed=-1": "seed=-1: at least 0 is needed",
+        "demo_seed=-1": "demo_seed=-1: at least 0 is needed",
+        "episodes=900001": "demonstrations begin at seed 1000000",
+        "policy.norm=none": "unknown policy.norm 'none'",
+        "+policy.algo.gnn.enabled=true": "policy.algo is not what robomimic's BC takes",
     }.items():
         with pytest.raises(UserError) as caught:
             train_bc(load_config("train_bc", [*run_options, option, f"run_dir={folder}", f"data_dir={tmp_path}"]))
@@ -176,6 +184,20 @@ def test_the_maximum_over_checkpoints_is_reported_as_such(
     assert result["eval_max"]["checkpoint"] in ("step_000020", "last")
     assert result["eval_max"]["successes"] >= result["eval"]["successes"]
     assert "maximum over 2 checkpoints" in report(tmp_path / "run", result)
+
+
+def test_a_run_without_a_camera_can_be_gone_on_with(tmp_path: Path) -> None:
+    options = [
+        "task=slide", "encoder=state", "camera=null", "num_demos=2", "policy.steps=2", "policy.readout=null",
+        "episodes=1", "videos=0", "num_workers=1", f"data_dir={tmp_path / 'data'}", f"run_dir={tmp_path / 'run'}",
+    ]  # fmt: skip
+    result = train_bc(load_config("train_bc", options))
+    assert result["camera"] == []
+    assert train_bc(load_config("train_bc", options)) == result
+    (file,) = (tmp_path / "data/kitchen/slide").glob("*.hdf5")
+    (tmp_path / "run").rename(tmp_path / "other")
+    again = train_bc(load_config("train_bc", [*options, f"dataset={file}"]))
+    assert again["eval"] == result["eval"] and again["dataset_fingerprint"]
 
 
 @pytest.mark.slow

@@ -39,11 +39,22 @@ def first_demo_seed(seed: int) -> int:
 
 
 def demonstrations_path(
-    data_dir: str | Path, protocol: str, task: str, camera: str | Sequence[str] | None, image_size: int, seed: int
+    data_dir: str | Path,
+    protocol: str,
+    task: str,
+    camera: str | Sequence[str] | None,
+    image_size: int,
+    seed: int,
+    render: str = "fast",
 ) -> Path:
     """Return where demonstrations are kept unless asked otherwise."""
+    return Path(data_dir) / protocol / task / f"{looks(camera, image_size, render)}_seed{seed}.hdf5"
+
+
+def looks(camera: str | Sequence[str] | None, image_size: int, render: str) -> str:
+    """Return what file names say of how images are drawn, such as `left_cap2_112px`."""
     cameras = "+".join(camera_names(camera)) or "blind"
-    return Path(data_dir) / protocol / task / f"{cameras}_{image_size}px_seed{seed}.hdf5"
+    return f"{cameras}_{image_size}px" + ("" if render == "fast" else f"_{render}")
 
 
 def env_kwargs(protocol: str, camera: str | Sequence[str] | None, image_size: int, render: str) -> dict[str, Any]:
@@ -254,18 +265,19 @@ def iterate_demos(info: DemoInfo, num_demos: int | None = None, keys: Sequence[s
     """
     with h5py.File(info.path, "r") as file:
         for index in range(info.num_demos if num_demos is None else num_demos):
-            try:
-                yield _read_demo(file[f"data/demo_{index}"], index, info.obs_keys if keys is None else keys)
-            except OSError as error:
-                raise UserError(f"{info.path}, demo_{index} is damaged: delete the file and collect again") from error
+            yield _read_demo(file, info, index, keys)
 
 
 def read_demo(info: DemoInfo, index: int, keys: Sequence[str] | None = None) -> Demo:
     """Return one demonstration; see `iterate_demos`."""
     with h5py.File(info.path, "r") as file:
-        return _read_demo(file[f"data/demo_{index}"], index, info.obs_keys if keys is None else keys)
+        return _read_demo(file, info, index, keys)
 
 
-def _read_demo(group: h5py.Group, index: int, keys: Sequence[str]) -> Demo:
-    observations = {key: group["obs"][key][()] for key in keys}
-    return Demo(index, group["actions"][()], group["states"][()], observations)
+def _read_demo(file: h5py.File, info: DemoInfo, index: int, keys: Sequence[str] | None) -> Demo:
+    group = file[f"data/demo_{index}"]
+    try:
+        observations = {key: group["obs"][key][()] for key in (info.obs_keys if keys is None else keys)}
+        return Demo(index, group["actions"][()], group["states"][()], observations)
+    except OSError as error:
+        raise UserError(f"{info.path}, demo_{index} is damaged: delete the file and collect again") from error

@@ -15,7 +15,7 @@ from robomimic.config.config import Config
 from robomimic.utils import obs_utils
 
 from egorobot.errors import UserError
-from egorobot.policies.core import FrozenEncoderCore, SignedFeatures, VectorCore
+from egorobot.policies.core import FrozenEncoderCore, SignedFeatures, VectorCore, make_norm
 from egorobot.policies.observations import PROPRIO, ObservationSpec
 from egorobot.policies.readout import HORIZONS
 
@@ -49,16 +49,32 @@ def robomimic_config(policy: Mapping[str, Any], spec: ObservationSpec, seed: int
         optim.optimizer_type = "adam" if policy["weight_decay"] == 0 else "adamw"
         optim.learning_rate.initial = policy["learning_rate"]
         optim.regularization.L2 = policy["weight_decay"]
-        try:
-            config.algo.update(policy["algo"])
-        except (RuntimeError, TypeError, AttributeError) as error:
-            raise UserError(f"policy.algo is not what robomimic's BC takes: {error}") from error
+        _set_algo(config, policy)
         if config.algo.rnn.enabled:
             config.train.seq_length = config.algo.rnn.horizon
         if config.algo.transformer.enabled:
             config.train.frame_stack = config.algo.transformer.context_length
     config.lock()
     return config
+
+
+def check_algo(policy: Mapping[str, Any]) -> None:
+    """Check `policy.algo` and `policy.norm` before anything is made for them.
+
+    Raises:
+        UserError: robomimic's BC has no such option, or there is no such norm.
+    """
+    config = config_factory(ALGO)
+    with config.values_unlocked():
+        _set_algo(config, policy)
+    make_norm(policy["norm"], dim=1)
+
+
+def _set_algo(config: BaseConfig, policy: Mapping[str, Any]) -> None:
+    try:
+        config.algo.update(policy["algo"])
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise UserError(f"policy.algo is not what robomimic's BC takes: {error}") from error
 
 
 def _set_observation(config: BaseConfig, policy: Mapping[str, Any], spec: ObservationSpec) -> None:

@@ -18,7 +18,7 @@ from egorobot.errors import UserError
 from egorobot.policies.checkpoint import save_checkpoint
 from egorobot.policies.image_encoder import default_device
 from egorobot.policies.observations import EncoderInfo, choose_encoder, describe_encoder, observation_spec
-from egorobot.policies.robomimic_config import robomimic_config
+from egorobot.policies.robomimic_config import check_algo, robomimic_config
 from egorobot.policies.trainer import Trainer
 from egorobot.policies.training_data import load_training_data
 from egorobot.torch_state import torch_seed, torch_threads
@@ -176,4 +176,6 @@ def check_options(policy: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
             f"policy.readout={options['readout']} reads embeddings, and policy.augment={options['augment']}, "
             f"policy.end_to_end={options['end_to_end']} leave none to read: policy.readout=null"
         )
-    return {str(key): value for key, value in options.items()}
+    plain = {str(key): value for key, value in options.items()}
+    check_algo(plain)
+    return plain

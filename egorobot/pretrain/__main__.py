@@ -9,27 +9,9 @@ Makes the clips ready, trains, prints how well held-out clips and captions find 
 folder that `encoder=` takes. A run that was killed goes on from where it was, in as many processes as are there then.
 """
 
-from pathlib import Path
-from typing import Any
-
 from omegaconf import DictConfig
 
-from egorobot.cli import command, load_config
-
-
-def pretrain(out: str | Path, **options: Any) -> Path:
-    """Do what `python -m egorobot.pretrain out=... name=value ...` does, and return the encoder folder.
-
-    Args:
-        out: encoder folder; a finished one with the same options is kept.
-        options: options of the command, by name.
-
-    Raises:
-        UserError: an option does not fit, or `out` holds something else.
-    """
-    from egorobot.pretrain.run import run
-
-    return run(load_config("pretrain", [f"out={out}", *(f"{name}={value}" for name, value in options.items())]))
+from egorobot.cli import command
 
 
 @command("pretrain")

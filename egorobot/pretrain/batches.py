@@ -134,7 +134,7 @@ class TrainingBatches:
         num_ranks: how many there are.
 
     Raises:
-        UserError: the batch cannot be shared out, or made of different clips in whole groups.
+        UserError: the batch cannot be shared out, or an epoch has fewer clips than it takes, or no whole groups.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.optim import Optimizer
 
 from egorobot.errors import UserError
-from egorobot.files import atomic_path
+from egorobot.files import atomic_path, temporary_pattern
 from egorobot.pretrain.distributed import Ranks
 from egorobot.pretrain.parallel import full_weights
 
@@ -69,6 +69,7 @@ class Checkpoints:
         state: dict[str, Any] = {}
         with self.ranks.together():
             if self.ranks.first:
+                self._remove_halves()
                 state = self._read()
                 _check_shapes(state.get("model"), model, self.folder)
         step = self.ranks.from_first(lambda: int(state.get("step", 0)))
@@ -81,7 +82,13 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Remove all checkpoints."""
+        self._remove_halves()
         for path in self._paths():
+            path.unlink(missing_ok=True)
+
+    def _remove_halves(self) -> None:
+        """Remove what a process wrote that was killed at it."""
+        for path in self.folder.glob(temporary_pattern(self.folder / CHECKPOINT_FILE)):
             path.unlink(missing_ok=True)
 
     def _paths(self) -> list[Path]:

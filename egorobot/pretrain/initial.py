@@ -39,8 +39,9 @@ def initial_config(options: PretrainOptions) -> EgoVideoConfig:
             return _with_head(options, replace(_folder_config(options), **options.model))
         from egorobot.pretrain.model.open_clip_weights import config_changes
 
-        return _with_head(options, replace(options.model_config(), **config_changes(name)))
-    except (TypeError, ValueError) as error:
+        changes = {key: value for key, value in config_changes(name).items() if key not in options.model}
+        return _with_head(options, replace(options.model_config(), **changes))
+    except (TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"init={options.init} and the changes to model do not fit: {error}") from error
 
 

@@ -61,7 +61,9 @@ class Mixture:
         self._orders: dict[int, tuple[int, NDArray[np.int64]]] = {}  # of each corpus: an epoch, its order
 
     def check_batch(self, batch_size: int) -> None:
-        """Check that batches of `batch_size` clips are made of whole slots, and of different clips.
+        """Check that batches of `batch_size` clips are made of whole slots, and of different clips within an epoch.
+
+        A batch that is the end of one epoch and the beginning of the next may have a clip twice.
 
         Raises:
             UserError: they are not.

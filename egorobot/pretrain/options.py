@@ -196,7 +196,7 @@ def options_from(config: DictConfig) -> tuple[PretrainOptions, RunOptions]:
         plain = {f.name for f in fields(PretrainOptions)} - {"corpora", "model"}
         values["precision"] = values["precision"] or native_precision()
         options = PretrainOptions(corpora, model=model, **{name: values[name] for name in plain})
-    except (TypeError, ValueError) as error:
+        how = {f.name: values[f.name] for f in fields(RunOptions)}
+        return options, RunOptions(**{**how, "data_dir": Path(values["data_dir"])})
+    except (TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"options do not fit: {error}") from error
-    how = {f.name: values[f.name] for f in fields(RunOptions)}
-    return options, RunOptions(**{**how, "data_dir": Path(values["data_dir"])})

@@ -12,30 +12,14 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
+from egorobot.errors import UserError
 from egorobot.pretrain.distributed import Ranks
 from egorobot.pretrain.model import EgoVideo
-from egorobot.pretrain.model.boxes import THINGS
 
 
 def transformer_blocks(model: EgoVideo) -> list[nn.Module]:
     """Return the blocks of both towers, those of the text tower called once for each of its parts."""
     return [*model.vision.blocks, *model.text.transformer.transformer.resblocks]
-
-
-def freeze_unused(model: EgoVideo) -> None:
-    """Take the parameters that the loss does not depend on out of training.
-
-    With "cls" pooling, say, nothing reads the last adapter; DDP waits for every gradient.
-    """
-    config = model.config
-    shape = 1, config.num_frames, config.image_size, config.image_size, 3
-    frames = torch.zeros(shape, dtype=torch.uint8, device=model.log_scale.device)
-    slow = frames[:, config.fast_ratio - 1 :: config.fast_ratio]
-    boxes = torch.zeros((1, slow.shape[1], THINGS, 4), device=frames.device)
-    sum(part.sum() for part in model(slow, frames, [""], boxes)).backward()
-    for parameter in model.parameters():
-        parameter.requires_grad_(parameter.grad is not None)
-    model.zero_grad()
 
 
 def spread(model: EgoVideo, ranks: Ranks, kind: str) -> nn.Module:
@@ -45,9 +29,14 @@ def spread(model: EgoVideo, ranks: Ranks, kind: str) -> nn.Module:
         model: the same in every process, on its device.
         ranks: the processes.
         kind: one of `egorobot.pretrain.options.DISTRIBUTED`.
+
+    Raises:
+        UserError: this PyTorch is too old for it.
     """
     if ranks.size == 1:
         return model
+    if kind == "fsdp" and ranks.device.type == "cpu" and not hasattr(FSDPModule, "set_force_sum_reduction_for_comms"):
+        raise UserError(f"distributed=fsdp on CPUs needs a newer PyTorch than {torch.__version__}: distributed=ddp")
     if kind == "ddp":
         return DistributedDataParallel(model, broadcast_buffers=False)
     mesh = init_device_mesh(ranks.device.type, (ranks.size,))

@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from egorobot.cli import command
 from egorobot.errors import UserError
-from egorobot.files import write_json
+from egorobot.files import check_out, write_json
 from egorobot.pretrain.corpora.sources import make_corpus
 from egorobot.pretrain.model import EgoVideo
-from egorobot.pretrain.probing import Probes, probe
+from egorobot.pretrain.probing import Probes, probe, sample_clips
 from egorobot.pretrain.samples import BadClip, ClipSample, Corpus
 
 
@@ -37,6 +37,8 @@ def probe_encoder(config: DictConfig) -> Probes:
     corpus = make_corpus(node, model.config, config.seed, config.data_dir, num_workers=config.num_workers)
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     clips = asked_clips(corpus, config.held_out)
+    if config.max_clips is not None:
+        clips = sample_clips(corpus, clips, config.max_clips)
     bad: list[BadClip] = []
 
     def read(corpus: Corpus, number: int) -> ClipSample | None:
@@ -70,6 +72,8 @@ def asked_clips(corpus: Corpus, share: float) -> Sequence[int]:
 @command("pretrain.probe")
 def main(config: DictConfig) -> None:
     """Print the scores of an encoder; write them where out= says."""
+    if config.out is not None:
+        check_out(config.out)
     result = probe_encoder(config)
     print(result.table())
     if config.out is not None:

@@ -16,6 +16,8 @@ from egorobot.statistics import format_rate
 
 CHOICES = 5  # of a question, as in EgoMCQ
 BATCH = 32
+MAX_CLIPS = 4096  # that training asks about: memory grows with their square, to 0.3 GB for so many
+RUN = 64  # neighbours that are asked about together, where not all clips are
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,20 @@ def asked_caption(sample: ClipSample) -> str:
 
 
 Read = Callable[[Corpus, int], ClipSample | None]
+
+
+def sample_clips(corpus: Corpus, clips: Sequence[int], limit: int) -> Sequence[int]:
+    """Return about `limit` of `clips`, whole groups of `corpus`, where there are more.
+
+    They are runs of neighbours, which mostly share a video, spread evenly over all.
+    """
+    if len(clips) <= limit:
+        return clips
+    size = max(RUN // corpus.group_size, 1) * corpus.group_size
+    count = max(limit // size, 1)
+    starts = (i * (len(clips) - size) // max(count - 1, 1) for i in range(count))
+    aligned = (start - start % corpus.group_size for start in starts)
+    return [clips[place] for start in aligned for place in range(start, start + size)]
 
 
 def read_clip(corpus: Corpus, number: int) -> ClipSample | None:

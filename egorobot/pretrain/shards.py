@@ -35,7 +35,7 @@ def main(config: DictConfig) -> None:
         sizes = get_size(
             options["size"], **{key: value for key, value in options["model"].items() if value is not None}
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"options of the model do not fit: {error}") from error
     corpus = make_corpus(
         options["corpus"], sizes, options["seed"], options["data_dir"], num_workers=options["num_workers"]

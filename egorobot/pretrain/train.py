@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from egorobot.errors import UserError
-from egorobot.files import sole_user, write_json
+from egorobot.files import check_out, holds_something, sole_user, write_json
 from egorobot.pretrain.checkpoint import CHECKPOINT_FILE
 from egorobot.pretrain.data import open_data
 from egorobot.pretrain.distributed import Ranks
@@ -72,8 +72,11 @@ def _alone_in(out: Path, ranks: Ranks) -> Iterator[None]:
     with ExitStack() as held:
 
         def enter() -> None:
-            if not out.exists():
+            check_out(out, folder=True)
+            try:
                 out.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(f"{out} cannot be made ({error.strerror}): choose another out=") from error
             held.enter_context(sole_user(out, "an encoder", wait=True))
 
         ranks.from_first(enter)
@@ -102,8 +105,8 @@ def _train(out: Path, options: PretrainOptions, how: RunOptions, ranks: Ranks) -
 
     def finish() -> Probes:
         assert trained is not None  # in the first process
-        result = trainer.validate(trained)
         trained.save_pretrained(out)
+        result = trainer.validate(trained)
         record = {"options": options.to_dict(), "result": result.to_dict(), "fingerprint": trained.fingerprint, **times}
         write_json(out / RECORD_FILE, record)
         trainer.clean_up()
@@ -123,11 +126,9 @@ def _claim(out: Path, options: PretrainOptions) -> Probes | None:
 
 
 def _finished(out: Path, options: PretrainOptions) -> Probes | None:
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is not a folder: choose another out=")
     record_file = out / RECORD_FILE
     if not record_file.exists():
-        if out.is_dir() and any(out.iterdir()):
+        if out.is_dir() and holds_something(out):
             raise UserError(f"{out} is not empty and holds no {RECORD_FILE}: choose another out=")
         return None
     try:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -20,9 +21,9 @@ from egorobot.pretrain.model import EgoVideo
 from egorobot.pretrain.objective import Objective
 from egorobot.pretrain.optimization import learning_rate, make_optimizer, set_learning_rate
 from egorobot.pretrain.options import PretrainOptions, RunOptions
-from egorobot.pretrain.parallel import clip_gradients, freeze_unused, full_weights, spread, transformer_blocks
+from egorobot.pretrain.parallel import clip_gradients, full_weights, spread, transformer_blocks
 from egorobot.pretrain.precision import PRECISIONS
-from egorobot.pretrain.probing import Probes, probe
+from egorobot.pretrain.probing import MAX_CLIPS, Probes, probe, sample_clips
 from egorobot.pretrain.quarantine import Quarantine
 
 METRICS_FOLDER = "metrics"
@@ -51,13 +52,13 @@ class Trainer:
         self.config = model.config
         weights_type, autocast = PRECISIONS[options.precision]
         model.to(ranks.device, weights_type).train()
-        freeze_unused(model)
         if how.grad_checkpointing:
             model.set_grad_checkpointing()
         if how.compile:
             for block in transformer_blocks(model):
                 block.compile()
-        self.model = spread(model, ranks, how.distributed)
+        with ranks.together():
+            self.model = spread(model, ranks, how.distributed)
         self.optimizer = make_optimizer(self.model, options)
         side_by_side = ranks.size == 1 and ranks.device.type == "cpu" and not how.compile
         threads = torch.get_num_threads() if side_by_side else 1
@@ -85,8 +86,9 @@ class Trainer:
         with tqdm(
             total=steps, initial=first, desc="pre-training", unit="step", dynamic_ncols=True, disable=hidden
         ) as bar:
-            for step, batch in enumerate(loader, first):
-                self._note_bad(batch)
+            batches = iter(loader)
+            for step in range(first, steps):
+                batch = self._next(batches)
                 values = self._step(step, batch)
                 values["clips_per_s"] = self.options.batch_size * loader.steps_per_second
                 values["data_wait"] = loader.wait_share
@@ -113,9 +115,10 @@ class Trainer:
         return model.to(self.ranks.device).eval()
 
     def validate(self, model: EgoVideo) -> Probes:
-        """Return the scores of `model` on the clips that are held out; for the first process."""
+        """Return the scores of `model` on held-out clips, `MAX_CLIPS` at most; for the first process."""
         assert self.quarantine is not None
-        return probe(model, self.data.main, self.data.held_out, self.options.seed, self.quarantine.read)
+        clips = sample_clips(self.data.main, self.data.held_out, MAX_CLIPS)
+        return probe(model, self.data.main, clips, self.options.seed, self.quarantine.read)
 
     def clean_up(self) -> None:
         """Remove what only a training that goes on needs."""
@@ -149,11 +152,29 @@ class Trainer:
                 "try a lower learning_rate in another out=; checkpoints from before are kept"
             )
 
+    def _next(self, batches: Iterator[Batch]) -> Batch:
+        """Return the next batch; the clips that could not be read, in any process, are given to the quarantine.
+
+        Raises:
+            UserError: a process could not make its batch, which stops all of them.
+        """
+        batch: Batch | UserError
+        try:
+            batch = next(batches)
+        except UserError as error:
+            batch = error
+        num_bad = -1 if isinstance(batch, UserError) else len(batch.bad)
+        count = self.ranks.gather(torch.tensor([num_bad], device=self.ranks.device))
+        if (count < 0).any():
+            with self.ranks.together():
+                if isinstance(batch, UserError):
+                    raise batch
+        assert isinstance(batch, Batch)
+        if count.any():
+            self._note_bad(batch)
+        return batch
+
     def _note_bad(self, batch: Batch) -> None:
-        """Give the clips that could not be read, in any process, to the quarantine."""
-        count = self.ranks.gather(torch.tensor([len(batch.bad)], device=self.ranks.device))
-        if not count.any():
-            return
         records = [record for part in self.ranks.gather_objects(batch.bad) for record in part]
         with self.ranks.together():
             if self.quarantine is not None:
@@ -166,10 +187,10 @@ class Trainer:
             self.checkpoints.save(self.model, self.optimizer, done)
         if self.how.validate_every is not None and not last and done % self.how.validate_every == 0:
             model = self.plain_model()
-            if model is not None:
-                rates = self.validate(model).rates()
-                self._write({f"valid/{name}": rate for name, rate in rates.items()}, done)
-            self.ranks.wait()
+            with self.ranks.together():
+                if model is not None:
+                    rates = self.validate(model).rates()
+                    self._write({f"valid/{name}": rate for name, rate in rates.items()}, done)
 
     def _write(self, values: dict[str, float], step: int) -> None:
         if self._metrics is not None:

@@ -77,6 +77,8 @@ def test_iterating(info):
 def test_paths_and_arguments():
     path = demonstrations_path("data", "kitchen", "door", ["left_cap2", "right_cap2"], 112, 3)
     assert str(path) == "data/kitchen/door/left_cap2+right_cap2_112px_seed3.hdf5"
+    path = demonstrations_path("data", "kitchen", "door", None, 112, 3, "full")
+    assert str(path) == "data/kitchen/door/blind_112px_full_seed3.hdf5"
     assert env_kwargs("kitchen", ["left_cap2"], 112, "fast") == env_kwargs("kitchen", "left_cap2", 112, "fast")
     assert env_kwargs("kitchen", None, 112, "fast")["camera"] is None
 
@@ -114,6 +116,8 @@ def test_damaged_inside(copy):
     copy.write_bytes(content)
     with pytest.raises(UserError, match="demo_0 is damaged"):
         list(iterate_demos(info))
+    with pytest.raises(UserError, match="demo_0 is damaged"):
+        read_demo(info, 0)
 
 
 @pytest.mark.parametrize("env_name", [None, "Hopper-v4"])

@@ -196,3 +196,10 @@ def test_neither_side_of_a_split_is_empty() -> None:
         assert len(training) and len(held_out)
     with pytest.raises(UserError, match="corpus x has one video only"):
         split_by_video(hashes[:2], 0.5, "x")
+
+
+def test_a_video_name_of_two_datasets_is_refused(tmp_path: Path) -> None:
+    assert len(table(tmp_path, HEADER + "d,a,0,1,C cuts\n,a,2,3,C pours\n")) == 2
+    with pytest.raises(UserError, match="has a video a of dataset e, and there is one of d: ") as caught:
+        table(tmp_path, HEADER + "d,a,0,1,C cuts\ne,a,2,3,C pours\n")
+    assert "\n" not in str(caught.value)

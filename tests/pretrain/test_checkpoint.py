@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from egorobot.errors import UserError
+from egorobot.files import temporary_name
 from egorobot.pretrain.batches import TrainingBatches
 from egorobot.pretrain.checkpoint import CHECKPOINT_FILE, PREVIOUS_FILE, Checkpoints
 from egorobot.pretrain.distributed import Ranks
@@ -93,3 +94,12 @@ def test_a_checkpoint_holds_nothing_but_tensors_and_plain_values(run: Run, tmp_p
     assert state["step"] == 1 and state["model"].keys() == run.model.state_dict().keys()
     moments = state["optimizer"]["state"]
     assert moments.keys() == dict(run.model.named_parameters()).keys()  # by name, whoever holds them
+
+
+def test_what_a_killed_process_left_is_removed(run: Run, tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "options", Ranks())
+    half = temporary_name(tmp_path / CHECKPOINT_FILE)
+    half.write_bytes(b"half of")
+    (tmp_path / ".other.pt").touch()
+    checkpoints.load(run.model, run.optimizer)
+    assert not half.exists() and (tmp_path / ".other.pt").exists()

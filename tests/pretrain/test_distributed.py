@@ -33,6 +33,7 @@ from torch.distributed import is_initialized
 
 from egorobot.errors import UserError
 from egorobot.pretrain import data
+from egorobot.pretrain.batches import TrainingBatches
 from egorobot.pretrain.distributed import connect
 from egorobot.pretrain.options import CorpusOptions, PretrainOptions, RunOptions
 from egorobot.pretrain.train import pretrain
@@ -66,6 +67,22 @@ try:
             print(f"rank {ranks.rank}: {error}")
         except SystemExit:
             assert not ranks.first
+
+        read = TrainingBatches.__getitem__
+
+        def fail(batches, number):
+            if number == 2 and not ranks.first:
+                raise UserError("its clips are gone")
+            return read(batches, number)
+
+        TrainingBatches.__getitem__ = fail
+        try:
+            train("unreadable")
+        except UserError as error:
+            print(f"rank {ranks.rank}: {error}")
+        except SystemExit:
+            assert ranks.first
+        TrainingBatches.__getitem__ = read
 
         step = Trainer._step
 
@@ -153,7 +170,7 @@ def test_one_process_goes_on_where_shards_of_two_stopped(
 @pytest.mark.slow
 def test_one_process_speaks_for_all(launched: Path) -> None:
     said = (launched / "printed").read_text().splitlines()
-    assert len(said) == 2 and said[1] == "rank 0: stopped on purpose"
+    assert len(said) == 3 and said[2] == "rank 0: stopped on purpose"
     assert (launched / "turns").read_text() == "01"
     results = [json.loads((launched / f"result_{rank}.json").read_text()) for rank in range(2)]
     assert results[0] == results[1]
@@ -195,3 +212,10 @@ def test_processes_whose_options_differ_do_not_train(launched: Path) -> None:
     said = (launched / "printed").read_text().splitlines()
     assert said[0].startswith("rank 0: processes that train together differ in precision (float64 and float32): give")
     assert not (launched / "differing").exists()
+
+
+@pytest.mark.slow
+def test_a_process_that_has_no_batch_ends_all_of_them(launched: Path) -> None:
+    said = (launched / "printed").read_text().splitlines()
+    assert said[1] == "rank 1: its clips are gone"
+    assert (launched / "unreadable" / "checkpoint.pt").exists()

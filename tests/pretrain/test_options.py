@@ -91,6 +91,12 @@ def test_an_empty_vocabulary_is_all_of_clips(defaults: DictConfig) -> None:
         ("model.colour=1", "colour"),
         ("mix.main.source=video", "mix.main"),
         ("mix.more=video", "mix.more"),
+        ("micro_batch=two", "options do not fit"),
+        ("validate_every=often", "options do not fit"),
+        ("model.num_slow=2.5", "num_slow=2.5 must be a whole number"),
+        ("model.frame_rate=0", "frame_rate=0 must be above 0"),
+        ("model.patch_size=0", "patch_size=0 must be a whole number"),
+        ("model.heads=0", "heads=0 must be a whole number"),
     ],
 )
 def test_options_that_do_not_fit_are_one_line(defaults: DictConfig, override: str, message: str) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from egorobot.pretrain.model import SIZES, EgoVideo
 from egorobot.pretrain.model.text import vocabulary_of
-from egorobot.pretrain.probing import Probes, Score, asked_caption, probe
+from egorobot.pretrain.probing import Probes, Score, asked_caption, probe, sample_clips
 from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords
 
 
@@ -140,3 +140,11 @@ def test_the_table_has_intervals_and_chance() -> None:
 def test_questions_are_about_hand_and_object_where_there_is_such_a_caption(hod: list[str], asked: str) -> None:
     sample = ClipSample("id", "video", np.zeros((2, 4, 4, 3), np.uint8), 1, ["#C C moves it"], hod)
     assert asked_caption(sample) == asked
+
+
+def test_of_many_clips_runs_of_whole_groups_are_asked() -> None:
+    corpus = Coloured(200)
+    assert sample_clips(corpus, range(200), 200) == range(200)
+    chosen = sample_clips(corpus, range(10, 200), 150)
+    assert chosen == [*range(10, 74), *range(136, 200)]
+    assert probe(Knowing(), corpus, chosen).intra_video.rate == 1  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import pytest
 
 from egorobot.errors import UserError
 from egorobot.pretrain.corpora.recaptioned import Recaptioned
-from egorobot.pretrain.samples import ClipSample, ClipWords, Corpus, clip_name
+from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords, Corpus, clip_name
 
 
 class Seconds:
@@ -55,6 +55,17 @@ def test_clips_have_the_captions_of_the_file_and_nothing_else_changes(captions: 
         assert corpus[number].narrations == own[number].narrations and corpus.clip_id(number) == own.clip_id(number)
         np.testing.assert_array_equal(corpus[number].frames_fast, own[number].frames_fast)
     assert corpus.split(0.3) == own.split(0.3)
+
+
+def test_clips_that_cannot_be_read_have_no_captions(captions: Path, tmp_path: Path) -> None:
+    class Damaged(Seconds):
+        def words(self, number: int) -> ClipWords:
+            if number == 3:
+                raise BadClip("its JSON is cut off")
+            return super().words(number)
+
+    said = set(Recaptioned(Damaged(), captions, tmp_path).captions())
+    assert "narration 2" in said and "narration 3" not in said and "new 4" in said
 
 
 def test_the_vocabulary_knows_the_new_captions_and_not_the_old(captions: Path, tmp_path: Path) -> None:

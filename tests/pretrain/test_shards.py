@@ -233,6 +233,10 @@ def test_shards_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     for pattern in (f"{tmp_path}/s-{{008..012}}.tar", f"{tmp_path}/t*.tar", "nowhere"):
         with pytest.raises(UserError, match="no shard "):
             find_shards(pattern)
+    with pytest.raises(UserError, match="its braces do not match"):
+        find_shards("s-{000..")
+    with pytest.raises(UserError, match="shards names none"):
+        find_shards([])
 
 
 def test_shards_for_another_model_are_refused(tmp_path: Path) -> None:
@@ -242,6 +246,17 @@ def test_shards_for_another_model_are_refused(tmp_path: Path) -> None:
     (tmp_path / "s.tar").write_bytes(b"not a tar file" * 100)
     with pytest.raises(UserError, match="no clip can be read"):
         open_shards(tmp_path)
+
+
+def test_shards_of_another_frame_rate_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.tar"
+    path.write_bytes(to_tar("0", to_members(make_sample(0), {"frame_rate": 6.25}, None)) + END_OF_TAR)
+    with pytest.raises(UserError, match=r"clips of 6\.25 frames a second, and the model takes 12\.5: model\.frame"):
+        ShardCorpus([path], replace(FRAMES, frame_rate=12.5), tmp_path / "cache")
+    for rate in (6.25, None):
+        assert len(ShardCorpus([path], replace(FRAMES, frame_rate=rate), tmp_path / "cache")) == 1
+    write_shard(path, [make_sample(0)])  # which does not say
+    assert len(ShardCorpus([path], replace(FRAMES, frame_rate=12.5), tmp_path / "cache")) == 1
 
 
 def test_the_index_is_kept_until_the_shard_changes(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_a_run_waits_for_another_one_into_the_same_folder(
         thread = threading.Thread(target=lambda: results.append(pretrain(trained, options, how)))
         thread.start()
         told = ""
-        while "waiting for another process" not in told:
+        while "waiting: another process" not in told:
             assert thread.is_alive()
             told += capsys.readouterr().out
             time.sleep(0.01)
@@ -105,6 +105,8 @@ def test_a_folder_of_something_else_is_left_alone(options: PretrainOptions, tmp_
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(UserError, match="not empty"):
         pretrain(tmp_path, options)
+    with pytest.raises(UserError, match="cannot be made"):
+        pretrain(tmp_path / "thesis.tex" / "encoder", options)
     with pytest.raises(UserError, match="not a folder"):
         pretrain(tmp_path / "thesis.tex", options)
     (tmp_path / RECORD_FILE).write_text("{")

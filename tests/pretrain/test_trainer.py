@@ -12,7 +12,10 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from egorobot.errors import UserError
+from egorobot.pretrain.batches import TrainingBatches
 from egorobot.pretrain.checkpoint import CHECKPOINT_FILE
+from egorobot.pretrain.distributed import Ranks
+from egorobot.pretrain.model import EgoVideo
 from egorobot.pretrain.model.folder import read_folder
 from egorobot.pretrain.objective import Objective
 from egorobot.pretrain.options import CorpusOptions, PretrainOptions, RunOptions
@@ -120,14 +123,23 @@ def test_ways_to_save_memory_change_nothing(tiny_options: PretrainOptions, tmp_p
     assert all(tensor.dtype == torch.float32 for tensor in plain.values())
 
 
-def test_parameters_that_nothing_reads_are_left_alone(tiny_options: PretrainOptions, tmp_path: Path) -> None:
-    options = replace(tiny_options, model={**tiny_options.model, "pooling": "cls"}, weight_decay=0.5, steps=2)
-    pretrain(tmp_path / "short", options, HOW)
-    pretrain(tmp_path / "long", replace(options, steps=4), HOW)
-    (_, short), (_, long) = read_folder(tmp_path / "short"), read_folder(tmp_path / "long")
-    same = {name for name in short if short[name].equal(long[name])}
-    assert any("blocks.1.adapter" in name for name in same)
-    assert not any("blocks.0.adapter.up" in name for name in same)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pooling": "cls"},
+        {"pooling": "mean"},
+        {"adapter_blocks": 0},
+        {"adapter_blocks": 1, "embed_layers": (0, -1)},
+        {"streams": "slow"},
+        {"box_head": False},
+        {"fast_differences": True},
+    ],
+)
+def test_every_parameter_has_a_gradient(tiny_model: EgoVideo, batches: TrainingBatches, change: dict[str, Any]) -> None:
+    """DDP waits for all of them."""
+    model = EgoVideo(replace(tiny_model.config, **{"box_head": True, **change}))
+    Objective(Ranks(), box_weight=1.0 if model.config.box_head else 0.0).backward(model, batches[0])
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from egorobot.errors import UserError
+from egorobot.files import temporary_name
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         raise UserError(f"{path} is there already: choose another out=, or move it away")
     made = [folder for folder in path.parents if not folder.exists()]  # the innermost first
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = temporary_name(path)
     temporary.mkdir()
     try:
         yield temporary

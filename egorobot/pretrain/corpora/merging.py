@@ -63,7 +63,13 @@ class _AllRows:
                 first = len(self.video)
                 for video_id, dataset in zip(rows.video_ids, rows.datasets, strict=True):
                     self.video.append(numbers.setdefault(video_id, len(numbers)))
-                    self.videos[video_id] = self.videos.get(video_id) or dataset
+                    known = self.videos.setdefault(video_id, dataset)
+                    if known and dataset and known != dataset:
+                        raise UserError(
+                            f"{path} has a video {video_id} of dataset {dataset}, and there is one of {known}: "
+                            "give videos of several datasets names of their own"
+                        )
+                    self.videos[video_id] = known or dataset
                 self.start.frombytes(rows.start_ms.tobytes())
                 self.end.frombytes(rows.end_ms.tobytes())
                 self.uid.frombytes(rows.uids.tobytes())

@@ -7,7 +7,7 @@ from pathlib import Path
 from egorobot.errors import UserError
 from egorobot.pretrain.corpora.clip_table import open_clip_table
 from egorobot.pretrain.corpora.name_index import find_rows, write_name_index
-from egorobot.pretrain.samples import ClipSample, ClipWords, Corpus
+from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords, Corpus
 
 
 class Recaptioned:
@@ -67,7 +67,10 @@ class Recaptioned:
     def captions(self) -> Iterator[str]:
         """Return all captions of all clips, and those of the file that belong to none."""
         for number in range(len(self)):
-            yield from self.corpus.words(number).narrations
+            try:
+                yield from self.corpus.words(number).narrations
+            except BadClip:
+                continue  # it counts when it is read
         yield from self.table.captions()
 
     def split(self, valid_share: float) -> tuple[Sequence[int], Sequence[int]]:

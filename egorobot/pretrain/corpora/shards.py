@@ -24,9 +24,15 @@ def find_shards(patterns: str | Sequence[str]) -> list[Path]:
     Raises:
         UserError: one of them names none.
     """
+    if not patterns:
+        raise UserError("shards names none: give tar files or a folder of them, shards=data/shards")
     shards: list[Path] = []
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        for text in braceexpand(pattern):
+        try:
+            texts = list(braceexpand(pattern))
+        except ValueError as error:  # its own are of that kind
+            raise UserError(f"shards={pattern}: its braces do not match") from error
+        for text in texts:
             path = Path(text)
             if path.is_dir():
                 found = sorted(path.glob("*.tar"))
@@ -45,7 +51,7 @@ class ShardCorpus:
 
     Args:
         shards: tar files; `to_members` tells what is in them.
-        frames: how many frames a sample must have, and lambda.
+        frames: how many frames a sample must have, and lambda; and their rate, where it is to be checked.
         cache_dir: where indexes are kept.
         name: what the corpus is called in messages.
 
@@ -54,7 +60,8 @@ class ShardCorpus:
         variants: what sets the clips of a group apart, likewise.
 
     Raises:
-        UserError: none of the first clips can be read, or they have another number of frames.
+        UserError: none of the first clips can be read, or they have another number of frames,
+            or were written with another frame rate.
     """
 
     def __init__(self, shards: Sequence[Path], frames: ClipFrames, cache_dir: Path, name: str = "shards") -> None:
@@ -133,6 +140,12 @@ class ShardCorpus:
                 raise UserError(
                     f"{self.shards[shard]} has clips of {len(sample.frames_fast)} frames, and the model takes "
                     f"{self.frames.num_frames} (num_slow times fast_ratio): write shards for it, or change the model"
+                )
+            rate = record.get("frame_rate")
+            if None not in (rate, self.frames.frame_rate) and rate != self.frames.frame_rate:
+                raise UserError(
+                    f"{self.shards[shard]} has clips of {rate} frames a second, and the model takes "
+                    f"{self.frames.frame_rate:g}: model.frame_rate={rate}, or corpus.frame_rate=null for either"
                 )
             return record
         raise UserError(f"no clip can be read in {self.shards[0]} and the shards after it: {problem}")

@@ -54,7 +54,7 @@ def _open(
     if source == "video":
         return _video(node, sizes, data_dir, name or source)
     if source == "shards":
-        frames = ClipFrames(sizes.num_frames, sizes.fast_ratio, None, sizes.image_size)
+        frames = ClipFrames(sizes.num_frames, sizes.fast_ratio, frame_rate_of(node, sizes), sizes.image_size)
         return ShardCorpus(find_shards(node["shards"]), frames, data_dir / "indexes", name or source)
     raise UserError(f"unknown source '{source}' of a corpus: choose one of {', '.join(SOURCES)}")
 
@@ -112,6 +112,8 @@ def _simulated_hands(
     num_frames = sizes.num_frames if node["num_frames"] is None else node["num_frames"]
     if num_frames < sizes.num_frames:
         raise UserError(f"num_frames={num_frames} of simulated hands: the model sees {sizes.num_frames}")
+    if num_frames < 2:
+        raise UserError("nothing moves in clips of one frame: for a model that sees one, corpus.num_frames=8, say")
     options = ClipOptions(
         num_frames=num_frames,
         frame_rate=sizes.frame_rate,

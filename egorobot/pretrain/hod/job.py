@@ -57,7 +57,7 @@ class HodJob:
         """
         num_clips = len(self.seeing.corpus)
         claim_folder(self.out, OPTIONS_FILE, {**options, "num_clips": num_clips}, "captions")
-        with sole_user(self.out / OPTIONS_FILE, "captions"):
+        with sole_user(self.out, "captions"):
             quarantine = Quarantine(self.out / QUARANTINE_FILE, self.max_bad_share, num_clips)
             parts = range(-(-num_clips // self.seeing.clips_per_part))
             self._write_parts(parts, backend, quarantine)

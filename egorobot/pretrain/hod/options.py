@@ -86,6 +86,8 @@ def open_corpus(options: Options) -> Corpus:
 
         if node["source"] == "video":  # what it has of captioning already does not count
             node = {**node, "captions": None, "tracks": None}
+        if node["source"] == "shards":  # their frames are taken as they are
+            node = {**node, "frame_rate": None}
         corpus = make_corpus(node, get_size("nano"), options["seed"], data_dir, num_workers=options["num_workers"])
         if isinstance(corpus, VideoCorpus):  # all of a clip, not the few frames that a model sees
             corpus = replace(corpus, frames=SteadyFrames(options["frame_rate"], options["image_size"]))

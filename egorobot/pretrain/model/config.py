@@ -11,6 +11,11 @@ POOLINGS = ("grid", "mean", "cls")
 ACTIVATIONS = ("gelu", "quick_gelu")
 STREAMS = ("both", "slow")
 LISTS = ("stem", "embed_layers", "vocabulary")  # fields that JSON has as lists
+WHOLE_NUMBERS = (
+    "num_slow", "fast_ratio", "image_size", "patch_size", "fast_image_size", "fast_patch_size", "width", "depth",
+    "heads", "adapter_window", "grid_size", "grid_channels", "joint_dim", "text_width", "text_depth", "text_heads",
+    "context_length",
+)  # fmt: skip
 STEM_GROUPS = 8  # of channels that a stem normalises together
 NORM_EPS = 1e-6  # of the vision tower's norms, as in the official code
 
@@ -106,6 +111,11 @@ class EgoVideoConfig:
         Raises:
             ValueError: they do not.
         """
+        for field in WHOLE_NUMBERS:
+            if type(value := getattr(self, field)) is not int or value < 1:
+                raise ValueError(f"{field}={value} must be a whole number, 1 or more")
+        if not self.frame_rate > 0:
+            raise ValueError(f"frame_rate={self.frame_rate} must be above 0")
         for side, patch in ((self.image_size, self.patch_size), (self.fast_image_size, self.fast_patch_size)):
             if side % patch:
                 raise ValueError(f"an image of {side} pixels is not a whole number of patches of {patch}")
@@ -123,8 +133,8 @@ class EgoVideoConfig:
             raise ValueError(f"adapter_blocks={self.adapter_blocks} must be 0 to {self.depth}, the depth")
         if self.streams == "slow" and self.adapter_blocks:
             raise ValueError("adapter_blocks must be null or 0 with streams=slow: adapters are the high-rate stream's")
-        if min(self.num_slow, self.fast_ratio, self.depth) < 1 or not self.adapter_window % 2:
-            raise ValueError("num_slow, fast_ratio and depth must be 1 or more, adapter_window odd")
+        if not self.adapter_window % 2:
+            raise ValueError(f"adapter_window={self.adapter_window} must be odd")
         if any(not -self.depth <= layer <= self.depth for layer in self.embed_layers):
             raise ValueError(f"embed_layers={list(self.embed_layers)} must be in -{self.depth} to {self.depth}")
 
