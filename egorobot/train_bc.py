@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from egorobot.best_checkpoint import best_evaluation
 from egorobot.cli import command
 from egorobot.collect import collect
 from egorobot.envs.demonstrations import DemoInfo, open_demonstrations
@@ -162,7 +163,8 @@ def _evaluate(run: Run, config: DictConfig, seeds: Sequence[int], overrides: dic
     with _stage(run, "eval"):
         episodes = rollout(policy, seeds, config.num_workers, record=True, description="evaluate")
         evaluation = summarize(episodes)
-        best = _best_checkpoint(run, config, seeds, evaluation) if config.eval_max else None
+        checkpoints = run.folder / "checkpoints"
+        best = best_evaluation(checkpoints, seeds, evaluation, config.num_workers) if config.eval_max else None
     encoder = policy.encoder
     result = {
         "schema": SCHEMA,
@@ -219,16 +221,6 @@ def _recorded_episodes(result: dict[str, Any]) -> list[EpisodeResult]:
     """Return the episodes of a result, whose lengths it does not tell."""
     outcomes = zip(result["eval"]["episode_seeds"], result["eval"]["outcomes"], strict=True)
     return [EpisodeResult(seed, success, 0) for seed, success in outcomes]
-
-
-def _best_checkpoint(run: Run, config: DictConfig, seeds: Sequence[int], last: dict[str, Any]) -> dict[str, Any]:
-    """Return the evaluation of the best of ten checkpoints, the earliest of equals."""
-    evaluations = []
-    for path in sorted((run.folder / "checkpoints").glob("step_*.pth")):
-        policy = load_checked_policy(path)
-        episodes = rollout(policy, seeds, config.num_workers, description=f"evaluate {path.stem}")
-        evaluations.append(summarize(episodes, path.stem))
-    return max([*evaluations, last], key=lambda evaluation: evaluation["successes"])
 
 
 def choose_episodes(episodes: Sequence[EpisodeResult], count: int) -> list[EpisodeResult]:

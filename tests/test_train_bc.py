@@ -184,6 +184,16 @@ def test_the_maximum_over_checkpoints_is_reported_as_such(
     assert result["eval_max"]["checkpoint"] in ("step_000020", "last")
     assert result["eval_max"]["successes"] >= result["eval"]["successes"]
     assert "maximum over 2 checkpoints" in report(tmp_path / "run", result)
+    evaluated = tmp_path / "run/checkpoints/step_000020.json"
+    before = evaluated.stat().st_mtime_ns
+    for name in ("result.json", ".progress.json"):  # as if it had been killed before its end
+        (tmp_path / "run" / name).rename(tmp_path / name)
+    progress = json.loads((tmp_path / ".progress.json").read_text())
+    progress["seconds"].pop("eval")
+    (tmp_path / "run/.progress.json").write_text(json.dumps(progress))
+    again = train_bc(load_config("train_bc", options))
+    assert (again["eval"], again["eval_max"]) == (result["eval"], result["eval_max"])
+    assert evaluated.stat().st_mtime_ns == before
 
 
 def test_a_run_without_a_camera_can_be_gone_on_with(tmp_path: Path) -> None:

@@ -94,3 +94,9 @@ def test_a_head_that_does_not_follow_the_weight_of_boxes_is_refused(
     with pytest.raises(UserError, match=f"box_head={head} with box_weight={weight:g}: .* choose box_weight="):
         initial_config(options)
     assert initial_config(replace(options, box_weight=1 - weight)).box_head is head
+
+
+def test_what_is_asked_for_outweighs_what_a_clip_has(tiny_options: PretrainOptions) -> None:
+    model = {"vocabulary": (320, 1125), "text_causal": False}
+    config = initial_config(replace(tiny_options, size="b", model=model, init="open_clip:ViT-B-16/openai"))
+    assert (config.vocabulary, config.text_causal, config.activation) == ((320, 1125), False, "quick_gelu")

@@ -1,15 +1,19 @@
 """The corpus on disk: rendered once, whole or not at all, growing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
+from egorobot.cli import load_config
 from egorobot.errors import UserError
-from egorobot.pretrain.corpora import simulated_hands
+from egorobot.pretrain.corpora import simulated_hands, sources
 from egorobot.pretrain.corpora.simulated_hands import SHARD_CLIPS, VIDEO_CLIPS, SimulatedHands
 from egorobot.pretrain.hands.clips import VARIANTS, ClipRenderer
 from egorobot.pretrain.hands.staging import ClipOptions
+from egorobot.pretrain.model import SIZES
 from egorobot.pretrain.samples import clip_span
 
 OPTIONS = ClipOptions(num_frames=4, image_size=32)
@@ -103,3 +107,11 @@ def test_workers_need_no_torch() -> None:
 
     code = f"import sys, {simulated_hands.__name__}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_clips_of_one_frame_are_refused(tmp_path: Path) -> None:
+    node = OmegaConf.to_container(load_config("pretrain", []).corpus)
+    sizes = replace(SIZES["nano"], num_slow=1, fast_ratio=1)
+    with pytest.raises(UserError, match=r"nothing moves in clips of one frame: .* corpus.num_frames=8"):
+        sources.make_corpus(node, sizes, 0, tmp_path)  # type: ignore[arg-type]
+    assert not any(tmp_path.iterdir())
