@@ -81,9 +81,14 @@ def folder_digest(folder: Path) -> str:
     """Return a hash of the names and the content of all files in a folder."""
     parts: list[str] = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            parts += [str(path.relative_to(folder)), hashlib.file_digest(file, "sha256").hexdigest()]
+        parts += [str(path.relative_to(folder)), file_digest(path)]
     return digest(*parts)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def claim_folder(out: Path, record: str, options: dict[str, Any], content: str) -> None:

@@ -42,6 +42,9 @@ class Quarantine:
         """How many clips are bad, of those that were read."""
         return len(self._reasons)
 
+    def __contains__(self, clip_id: str) -> bool:
+        return clip_id in self._reasons
+
     def read(self, corpus: Corpus, number: int) -> ClipSample | None:
         """Return clip `number` of `corpus`, or None, which is noted.
 

@@ -16,6 +16,7 @@ from egorobot.pretrain.corpora.shard_writer import END_OF_TAR
 from egorobot.pretrain.corpora.shards import ShardCorpus, find_shards
 from egorobot.pretrain.corpora.splitting import video_hash
 from egorobot.pretrain.corpora.tar_samples import from_tar, to_members, to_sample, to_tar
+from egorobot.pretrain.hod.clips import read_clip
 from egorobot.pretrain.samples import BadClip, ClipSample, HandObjectTracks
 
 FRAMES = ClipFrames(num_frames=4, fast_ratio=2, frame_rate=None, short_side=24)
@@ -303,3 +304,15 @@ def test_groups_stay_whole(tmp_path: Path) -> None:
     assert corpus[12].clip_id == "video 0/0"
     for part in corpus.split(0.4):
         assert all(part[i] + 1 == part[i + 1] for i in range(len(part)) if part[i] % 4 != 3)
+
+
+@pytest.mark.parametrize(("rate", "shown", "first"), [(6.25, 6.25, 5 - 1.5 / 6.25), (None, 0.4, 1.25)])
+def test_captioning_knows_when_frames_are(tmp_path: Path, rate: float | None, shown: float, first: float) -> None:
+    """Around the middle of the clip at the rate that was written, or spread over it, the middle of each part."""
+    sample = replace(make_sample(0), clip_id="v/5.000-15.000")
+    path = tmp_path / "s.tar"
+    path.write_bytes(to_tar("0", to_members(sample, {"frame_rate": rate}, None)) + END_OF_TAR)
+    clip = read_clip(open_shards(tmp_path), 0)
+    assert clip.frame_rate == pytest.approx(shown) and clip.first == pytest.approx(first)
+    times = replace(FRAMES, frame_rate=rate).times(5.0, 15.0)
+    np.testing.assert_allclose(clip.annotated.start + clip.first + clip.times, times)

@@ -18,7 +18,13 @@ def record(clip_id: str, start: float, left_sides: list[float]) -> Record:
     """Return a record of tracks at 10 Hz, in which the left hand touches and the right one is not in view."""
     nan = float("nan")
     rows = [[x, 0.1, x + 0.1, 0.2, *[nan] * 4, 0.5, 0.5, 0.6, 0.6, 1.0, 0.0] for x in left_sides]
-    fields = {"clip_id": clip_id, "start_second": start, "frame_rate": 10.0, "tracks": json.dumps(rows)}
+    fields = {
+        "clip_id": clip_id,
+        "start_second": start - 0.5,
+        "first_second": start,
+        "frame_rate": 10.0,
+        "tracks": json.dumps(rows),
+    }
     return unreadable_record(clip_id, "") | fields
 
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egorobot.errors import UserError
-from egorobot.files import digest, write_json
+from egorobot.files import digest, file_digest, write_json
 from egorobot.pretrain.corpora.columns import TextColumn, open_column
 from egorobot.pretrain.corpora.merging import write_table
 from egorobot.pretrain.samples import clip_name
 
 VERSION = "1"  # counted up when the same files give other columns
 DONE_FILE = "clips.json"  # written last
+# What the annotation files say; the other columns follow from it.
+CONTENT = ("video_ids.utf8", "datasets.utf8", "videos.npy", "times_ms.npy", "captions.utf8", "captions.ends.npy")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,10 @@ class ClipTable:
         narrations = list(dict.fromkeys(text for text, is_hod in texts if not is_hod))
         hod = list(dict.fromkeys(text for text, is_hod in texts if is_hod))
         return AnnotatedClip(self.video_ids[video], self.datasets[video], start, end, narrations, hod)
+
+    def fingerprint(self) -> str:
+        """Return a hash of what the annotation files say, wherever they are."""
+        return digest(*(file_digest(self.folder / name) for name in CONTENT))
 
     def captions(self) -> Iterator[str]:
         """Return all captions of all clips."""

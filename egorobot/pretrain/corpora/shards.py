@@ -58,6 +58,8 @@ class ShardCorpus:
     Attributes:
         group_size: clips that belong together, as the first sample says.
         variants: what sets the clips of a group apart, likewise.
+        frame_rate: of the frames, in Hz, likewise; they lie around the middle of a clip. None
+            where they are spread over it, or nothing says.
 
     Raises:
         UserError: none of the first clips can be read, or they have another number of frames,
@@ -74,6 +76,7 @@ class ShardCorpus:
         first = self._first_record()
         self.group_size = int(first.get("group_size", 1))
         self.variants = tuple(first.get("variants", ()))
+        self.frame_rate: float | None = first.get("frame_rate")
         # A shard that ends within a group has the rest of it as clips that cannot be read.
         self._ends = np.cumsum(-(-self._sizes // self.group_size) * self.group_size)
 

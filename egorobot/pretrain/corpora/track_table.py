@@ -95,7 +95,7 @@ def _write(folder: Path, files: Sequence[Path]) -> None:
     write_texts(folder / "names", (name for (name,) in _read(files, "clip_id")))
     starts, rates, ends, end = array("d"), array("d"), array("q"), 0
     with atomic_path(folder / FRAMES_FILE) as temporary, temporary.open("wb") as file:
-        for start, rate, tracks in _read(files, "start_second", "frame_rate", "tracks"):
+        for start, rate, tracks in _read(files, "first_second", "frame_rate", "tracks"):
             frames = np.array(json.loads(tracks), np.float32).reshape(-1, NUMBERS)
             file.write(frames.tobytes())
             end += len(frames)

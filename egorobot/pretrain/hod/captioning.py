@@ -45,6 +45,7 @@ class Draft:
         noun: what the object is called.
         events: what happens, in order of time.
         template: the sentence made of them; "" where nothing happens.
+        first: when the first frame is, in s from the clip's start.
     """
 
     clip: AnnotatedClip
@@ -54,6 +55,7 @@ class Draft:
     noun: str
     events: Sequence[Event]
     template: str
+    first: float = 0.0
 
     @property
     def narration(self) -> str:
@@ -87,4 +89,6 @@ class Drafter:
         narrations = clip.annotated.narrations
         noun = object_name(narrations[0]) if narrations else UNNAMED
         events = find_events(tracks, clip.frame_rate, noun)
-        return Draft(clip.annotated, self.detector.name, clip.frame_rate, tracks, noun, events, caption(events))
+        return Draft(
+            clip.annotated, self.detector.name, clip.frame_rate, tracks, noun, events, caption(events), clip.first
+        )

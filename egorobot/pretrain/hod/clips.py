@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from egorobot.pretrain.corpora.clip_table import AnnotatedClip
 from egorobot.pretrain.corpora.frames import SteadyFrames
+from egorobot.pretrain.corpora.shards import ShardCorpus
 from egorobot.pretrain.corpora.video import VideoCorpus
 from egorobot.pretrain.samples import Corpus, HandObjectTracks, clip_span
 
@@ -20,12 +21,14 @@ class HodClip:
         frames: uint8, (F, H, W, 3).
         frame_rate: of the frames, in Hz.
         tracks: the truth, where the corpus has it.
+        first: when the first frame is, in s from the clip's start.
     """
 
     annotated: AnnotatedClip
     frames: NDArray[np.uint8]
     frame_rate: float
     tracks: HandObjectTracks | None = None
+    first: float = 0.0
 
     @property
     def times(self) -> NDArray[np.float64]:
@@ -40,12 +43,21 @@ def read_clip(corpus: Corpus, number: int) -> HodClip:
         BadClip: it cannot be read, or its name does not say when it is.
     """
     sample = corpus[number]
-    rate = None
+    count = len(sample.frames_fast)
     if isinstance(corpus, VideoCorpus):
         annotated = corpus.table[number]
-        rate = corpus.frames.frame_rate if isinstance(corpus.frames, SteadyFrames) else None
+        if isinstance(corpus.frames, SteadyFrames):
+            return HodClip(annotated, sample.frames_fast, corpus.frames.frame_rate, sample.tracks)
     else:
         video_id, start, end = clip_span(sample.clip_id)
         annotated = AnnotatedClip(video_id, corpus.name, start, end, sample.narrations, sample.hod)
-    rate = rate or len(sample.frames_fast) / (annotated.end - annotated.start)
-    return HodClip(annotated, sample.frames_fast, rate, sample.tracks)
+    seconds = annotated.end - annotated.start
+    if isinstance(corpus, ShardCorpus):  # frames of a video, around the clip's middle or spread over it
+        rate = corpus.frame_rate or count / seconds
+        return HodClip(annotated, sample.frames_fast, rate, sample.tracks, (seconds - (count - 1) / rate) / 2)
+    return HodClip(annotated, sample.frames_fast, count / seconds, sample.tracks)
+
+
+def annotations(corpus: Corpus) -> str | None:
+    """Return a hash of what the annotation files of a corpus say; None where it has none."""
+    return corpus.table.fingerprint() if isinstance(corpus, VideoCorpus) else None

@@ -9,13 +9,14 @@ from typing import Any
 from tqdm import tqdm
 
 from egorobot.files import claim_folder, sole_user, write_json
-from egorobot.pretrain.hod.clips import HodClip, read_clip
+from egorobot.pretrain.hod.clips import HodClip, annotations, read_clip
 from egorobot.pretrain.hod.preview import PREVIEW_FOLDER, write_previews
 from egorobot.pretrain.hod.records import Record, read_records
 from egorobot.pretrain.hod.rephrasing import UNREADABLE, Progress
 from egorobot.pretrain.hod.report import NEEDED, Report, write_captions
 from egorobot.pretrain.hod.stages import Seeing, Telling, WrittenPart
 from egorobot.pretrain.quarantine import Quarantine
+from egorobot.pretrain.samples import BadClip
 
 OPTIONS_FILE = "hod.json"
 RECORDS_FOLDER = "records"
@@ -56,7 +57,8 @@ class HodJob:
                 clips cannot be read.
         """
         num_clips = len(self.seeing.corpus)
-        claim_folder(self.out, OPTIONS_FILE, {**options, "num_clips": num_clips}, "captions")
+        clips = {"num_clips": num_clips, "annotations": annotations(self.seeing.corpus)}
+        claim_folder(self.out, OPTIONS_FILE, {**options, **clips}, "captions")
         with sole_user(self.out, "captions"):
             quarantine = Quarantine(self.out / QUARANTINE_FILE, self.max_bad_share, num_clips)
             parts = range(-(-num_clips // self.seeing.clips_per_part))
@@ -70,7 +72,7 @@ class HodJob:
         return report
 
     def _write_parts(self, parts: range, backend: Backend, quarantine: Quarantine) -> None:
-        todo = [part for part in parts if not self.telling.file(part).exists()]
+        todo = [part for part in parts if not self._finished(part, quarantine)]
         left = sum(len(self.seeing.numbers(part)) for part in todo)
         total = len(self.seeing.corpus)
         with tqdm(total=total, initial=total - left, desc="captions", unit="clip", dynamic_ncols=True) as bar:
@@ -78,10 +80,18 @@ class HodJob:
                 for clip in written.bad:
                     quarantine.record(clip.clip_id, clip.reason)
 
+    def _finished(self, part: int, quarantine: Quarantine) -> bool:
+        """Whether a part is there, and what could not be read is noted: where it is not, it may have been mended."""
+        file = self.telling.file(part)
+        return file.exists() and all(
+            record["verdict"] != UNREADABLE or record["clip_id"] in quarantine
+            for record in read_records(file, ("clip_id", "verdict"))
+        )
+
     def _read(self, part: int, quarantine: Quarantine) -> Iterator[Record]:
         """Yield the records of a part, without boxes and events."""
         for record in read_records(self.telling.file(part), NEEDED):
-            if record["verdict"] == UNREADABLE:  # a run that was killed may not have noted it
+            if record["verdict"] == UNREADABLE:
                 quarantine.record(record["clip_id"], json.loads(record["faults"])[0]["reason"])
             yield record
 
@@ -89,7 +99,11 @@ class HodJob:
         for number in tqdm(numbers, desc="previews", unit="clip", dynamic_ncols=True):
             part, row = divmod(number, self.seeing.clips_per_part)
             record = next(r for i, r in enumerate(read_records(self.telling.file(part))) if i == row)
-            yield record, read_clip(self.seeing.corpus, number)
+            try:
+                clip = read_clip(self.seeing.corpus, number)
+            except BadClip:
+                continue  # captions are written: what is gone since then is not shown
+            yield record, clip
 
 
 class _Picks:

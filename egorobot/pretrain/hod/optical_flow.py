@@ -187,6 +187,8 @@ def _grown(box: Box) -> Box:
 
 def _box_around(piece: NDArray[np.bool_]) -> Box:
     """Return the box around the pixels of a piece (h, w), in [0, 1]."""
-    (top, *_, bottom), (left, *_, right) = (np.flatnonzero(piece.any(axis=axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero(piece.any(axis=axis)) for axis in (1, 0))
     height, width = piece.shape
-    return float(left / width), float(top / height), float((right + 1) / width), float((bottom + 1) / height)
+    left, right = columns[0] / width, (columns[-1] + 1) / width
+    top, bottom = rows[0] / height, (rows[-1] + 1) / height
+    return float(left), float(top), float(right), float(bottom)

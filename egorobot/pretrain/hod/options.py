@@ -84,8 +84,9 @@ def open_corpus(options: Options) -> Corpus:
     if node is not None:
         from egorobot.pretrain.model.config import get_size  # torch, which finding hands does without
 
-        if node["source"] == "video":  # what it has of captioning already does not count
-            node = {**node, "captions": None, "tracks": None}
+        node = {**node, "captions": None}  # what it has of captioning already does not count
+        if node["source"] == "video":
+            node = {**node, "tracks": None}
         if node["source"] == "shards":  # their frames are taken as they are
             node = {**node, "frame_rate": None}
         corpus = make_corpus(node, get_size("nano"), options["seed"], data_dir, num_workers=options["num_workers"])

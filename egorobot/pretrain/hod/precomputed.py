@@ -51,7 +51,7 @@ class Precomputed:
         tolerance = 0.5 / clip.frame_rate + ROUNDING
         found = []
         for time in clip.times:
-            number = _nearest(frames, clip.annotated.start + float(time), tolerance)
+            number = _nearest(frames, clip.annotated.start + clip.first + float(time), tolerance)
             hands, objects = frames.detections(number) if number is not None else ([], [])
             found.append(FrameDetections(float(time), hands, objects))
         return found

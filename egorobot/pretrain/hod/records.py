@@ -17,9 +17,10 @@ from egorobot.pretrain.samples import HandObjectTracks
 # In order; texts but for the numbers. Lists are JSON.
 FIELDS = (
     "clip_id", "dataset", "video_id", "start_second", "end_second", "narration", "object", "detector", "frame_rate",
-    "tracks", "events", "rephraser", "model", "prompt_version", "attempts", "caption", "verdict", "faults",
+    "first_second", "tracks", "events", "rephraser", "model", "prompt_version", "attempts", "caption", "verdict",
+    "faults",
 )  # fmt: skip
-NUMBERS = ("start_second", "end_second", "frame_rate")
+NUMBERS = ("start_second", "end_second", "frame_rate", "first_second")
 
 Record = dict[str, Any]
 
@@ -62,6 +63,7 @@ def _seen(draft: Draft) -> Record:
         "object": draft.noun,
         "detector": draft.detector,
         "frame_rate": draft.frame_rate,
+        "first_second": clip.start + draft.first,
         "tracks": json.dumps(np.round(draft.tracks.to_array().astype(float), 4).tolist()),
         "events": json.dumps([asdict(event) for event in draft.events]),
     }

@@ -22,9 +22,10 @@ class Report:
 
     Attributes:
         verdicts: how many clips ended with each.
+        asked: clips for which the language model was asked.
         first_try: clips whose first caption of the language model was faithful.
         retried: clips of which a later one was.
-        fallbacks: clips of which none was.
+        fallbacks: clips of which none was, and the template's was taken.
         faults: captions of the model with each kind of fault; one that has two counts for both.
         unnamed: clips whose narration names no thing that could be understood.
     """
@@ -33,7 +34,7 @@ class Report:
         self.verdicts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.models: Counter[str] = Counter()
-        self.first_try = self.retried = self.fallbacks = self.unnamed = 0
+        self.asked = self.first_try = self.retried = self.fallbacks = self.unnamed = 0
 
     def add(self, record: Record) -> None:
         """Count a record."""
@@ -44,14 +45,10 @@ class Report:
             self.faults.update({fault["kind"] for fault in attempt["faults"]})
         if attempts:
             self.models[f"{record['model']}, prompt {record['prompt_version']}"] += 1
+            self.asked += 1
             self.first_try += verdict == FAITHFUL and len(attempts) == 1
             self.retried += verdict == FAITHFUL and len(attempts) > 1
             self.fallbacks += verdict == FALLBACK
-
-    @property
-    def asked(self) -> int:
-        """Clips for which the language model was asked."""
-        return self.first_try + self.retried + self.fallbacks
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts as JSON holds them."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -222,6 +223,46 @@ def test_an_interrupted_job_goes_on_without_doing_anything_twice(make_job: Calla
     job.run({}, HERE)
     assert records(job) == records(whole)
     assert (job.out / CAPTIONS_FILE).read_text() == (whole.out / CAPTIONS_FILE).read_text()
+
+
+def test_clips_that_were_mended_are_captioned(make_job: Callable[..., HodJob], videos: Path) -> None:
+    """Once the list of those that could not be read is removed, as its message says."""
+    job = make_job()
+    job.run({}, HERE)
+    shutil.copy(videos / "square.mp4", videos / "missing.mp4")
+    try:
+        assert verdicts(job.run({}, HERE)) == {FAITHFUL: 5, UNREADABLE: 2}
+        (job.out / QUARANTINE_FILE).unlink()
+        assert verdicts(job.run({}, HERE)) == {FAITHFUL: 6, UNREADABLE: 1}
+    finally:
+        (videos / "missing.mp4").unlink()
+    assert len((job.out / QUARANTINE_FILE).read_text().splitlines()) == 1
+    assert sum(record["verdict"] == FAITHFUL for record in records(job)) == 6
+
+
+def test_what_is_gone_since_is_not_shown(make_job: Callable[..., HodJob], videos: Path) -> None:
+    job = make_job()
+    first = job.run({}, HERE)
+    (videos / "square.mp4").rename(videos / "elsewhere")
+    try:
+        assert job.run({}, HERE).to_dict() == first.to_dict()
+    finally:
+        (videos / "elsewhere").rename(videos / "square.mp4")
+
+
+def test_other_annotations_are_another_job(make_job: Callable[..., HodJob], videos: Path) -> None:
+    job = make_job()
+    job.run({}, HERE)
+    annotations = videos / "clips.csv"
+    text = annotations.read_text()
+    annotations.touch()  # another time is not another content
+    make_job().run({}, HERE)
+    annotations.write_text(text.replace("the hand 1", "the hand 9"))
+    try:
+        with pytest.raises(UserError, match="has captions written with other options"):
+            make_job().run({}, HERE)
+    finally:
+        annotations.write_text(text)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from egorobot.pretrain.corpora.clip_table import AnnotatedClip
 from egorobot.pretrain.hod.clips import HodClip
 from egorobot.pretrain.hod.detections import Box, FrameDetections, HandDetection, ObjectDetection
 from egorobot.pretrain.hod.moving_region import MovingRegion
+from egorobot.pretrain.hod.optical_flow import _box_around
 
 SIZE, NUM_FRAMES = 160, 8  # px, frames
 SKIN, BLUE = (200, 140, 110), (70, 100, 190)
@@ -135,3 +136,9 @@ def test_one_frame_shows_no_motion() -> None:
     clip = make_clip([(HAND, (0, 0), SKIN)])
     (frame,) = MovingRegion(Hands((0, 0))).detect(HodClip(clip.annotated, clip.frames[:1], clip.frame_rate))
     assert not frame.objects and frame.hands[0].contact is None
+
+
+def test_a_piece_may_be_one_pixel_wide() -> None:
+    piece = np.zeros((20, 40), bool)
+    piece[5:15, 39] = True
+    assert _box_around(piece) == (39 / 40, 5 / 20, 1.0, 15 / 20)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,13 @@ def test_rows_become_detections(write: Callable[..., Path], tmp_path: Path) -> N
     assert [(found.box, found.score) for found in frame.objects] == [((0, 0, 1, 1), 0.8)]
     assert [other.time for other in others] == [0.25, 0.5, 0.75]
     assert not any(other.hands or other.objects for other in others)
+
+
+def test_frames_need_not_begin_with_the_clip(write: Callable[..., Path], tmp_path: Path) -> None:
+    write(line(10.0), line(12.0, hands=[]), line(12.25))
+    detect = Precomputed(tmp_path).detect
+    assert [len(frame.hands) for frame in detect(replace(clip(), first=2.0))] == [0, 1, 0, 0]
+    assert [frame.time for frame in detect(replace(clip(), first=2.0))] == [0, 0.25, 0.5, 0.75]
 
 
 def test_states_are_those_of_the_detector(write: Callable[..., Path], tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ RECORDS = [
     record(4, NOTHING_SEEN, noun=UNNAMED),
     record(5, UNFAITHFUL),
     unreadable_record("v/6", "cut off"),
+    record(7, UNFAITHFUL, "order"),
 ]
 
 
@@ -44,23 +45,23 @@ def test_captions_for_training_are_those_that_are_faithful(tmp_path: Path) -> No
 def test_counts(tmp_path: Path) -> None:
     report = write_captions(tmp_path / "captions.csv", RECORDS)
     counts = report.to_dict()
-    assert counts["clips"] == 7 and counts["unnamed"] == 1
-    assert counts["verdicts"] == {FAITHFUL: 3, FALLBACK: 1, NOTHING_SEEN: 1, UNFAITHFUL: 1, UNREADABLE: 1}
+    assert counts["clips"] == 8 and counts["unnamed"] == 1
+    assert counts["verdicts"] == {FAITHFUL: 3, FALLBACK: 1, NOTHING_SEEN: 1, UNFAITHFUL: 2, UNREADABLE: 1}
     assert counts["language_model"] == {
-        "models": {"m, prompt full-1": 3},
-        "asked": 3,
+        "models": {"m, prompt full-1": 4},
+        "asked": 4,
         "faithful_at_first": 1,
         "faithful_after_retries": 1,
         "fallbacks": 1,
-        "faulty_captions": {"order": 1, "side": 3},
+        "faulty_captions": {"order": 2, "side": 3},
     }
     lines = "\n".join(report.lines())
-    assert "first try: 33 % [6, 79] 1/3" in lines and "after retries: 67 % [21, 94] 2/3" in lines
-    assert "3 side, 1 order" in lines
+    assert "first try: 25 % [5, 70] 1/4" in lines and "after retries: 50 % [15, 85] 2/4" in lines
+    assert "3 side, 2 order" in lines
 
 
 def test_without_a_language_model_nothing_is_said_of_it(tmp_path: Path) -> None:
-    assert len(write_captions(tmp_path / "captions.csv", RECORDS[3:]).lines()) == 1
+    assert len(write_captions(tmp_path / "captions.csv", RECORDS[3:7]).lines()) == 1
 
 
 def test_records_come_back_as_they_were(tmp_path: Path) -> None:
