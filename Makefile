@@ -21,7 +21,8 @@ $(STAMP): pyproject.toml constraints.txt Makefile
 	  || { echo "error: $(PYTHON) is not Python 3.11 to 3.13: make setup PYTHON=/path/to/one"; exit 1; }
 	@{ $(HAS_SYSTEM) || $(call apt,$(SYSTEM_PACKAGES)) || $(call apt,g++ libosmesa6); } >/dev/null 2>&1 || echo \
 	  "note: please install $(SYSTEM_PACKAGES): set-up needs the C++ compiler, and images need OpenGL"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv \
+	  || { echo "error: $(PYTHON) cannot make .venv: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 	@echo "Installing into .venv: the first time that is several GB, most of it torch"
 	@$(BIN)/pip install --constraint constraints.txt 'cmake<4'
 	@PATH="$$($(BIN)/python -c 'import cmake; print(cmake.CMAKE_BIN_DIR)'):$$PATH" \

@@ -54,6 +54,7 @@ TEXTS = frozenset(
         "narrations_csv", "out", "policy_name", "run", "run_dir", "runs_dir", "source", "tracks", "video_root",
     )
 )  # fmt: skip
+COUNTS = frozenset(("num_workers", "num_demos", "max_clips"))
 KINDS: dict[type, tuple[type, ...]] = {
     bool: (bool,), int: (int,), float: (float, int), dict: (dict,), list: (list,)
 }  # fmt: skip
@@ -182,14 +183,14 @@ def _compare_types(config: Any, default: Any, prefix: str) -> None:
             continue
         value, name = config[key], f"{prefix}{key}"
         if value is None:
-            if expected is not None and (key in TEXTS or isinstance(expected, dict)):
+            if expected is not None and (key in TEXTS or isinstance(expected, bool | int | float | dict)):
                 raise UserError(f"option '{name}' is needed: its default is {expected!r}")
         elif key in TEXTS:
             if not isinstance(value, str):
                 raise UserError(f"""option '{name}={value}' is no text: write {name}="'{value}'" if it is a name""")
-        elif key == "num_workers":
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UserError(f"option '{name}={value}' does not fit: a number of processes is needed, or null")
+        elif key in COUNTS:
+            if type(value) is not int or value < 1:
+                raise UserError(f"option '{name}={value}' does not fit: a whole number is needed, 1 or more")
         elif type(expected) in KINDS:
             wrong_bool = isinstance(value, bool) and not isinstance(expected, bool)
             if wrong_bool or not isinstance(value, KINDS[type(expected)]):

@@ -24,14 +24,16 @@ from tqdm import tqdm
 
 from egorobot import __version__
 from egorobot.cli import command
+from egorobot.envs.camera_env import MIN_IMAGE_SIZE
 from egorobot.envs.demonstration_parts import DemoMaker, DemoSource, join_parts, outcome
 from egorobot.envs.demonstrations import DemoInfo, demonstrations_path, env_kwargs, open_demonstrations
 from egorobot.envs.experts.episode import BurstNoise
 from egorobot.envs.protocols import get_protocol
+from egorobot.envs.scene import get_render_preset
 from egorobot.envs.tasks import get_task
 from egorobot.errors import UserError
 from egorobot.files import digest, sole_user
-from egorobot.processes import default_num_workers, exit_with_parent, spawn_context
+from egorobot.processes import default_num_workers, exit_with_parent, share_cores, spawn_context
 from egorobot.statistics import wilson_interval
 
 # An expert that succeeds on one seed in twenty fails this often in a row once in 28,000.
@@ -99,20 +101,27 @@ def collect(
     """
     if num_demos < 1 or seed < 0:
         raise UserError(f"num_demos={num_demos}, seed={seed}: at least 1 and 0 are needed")
+    if image_size < MIN_IMAGE_SIZE:
+        raise UserError(f"image_size={image_size}: at least {MIN_IMAGE_SIZE} is needed")
+    get_render_preset(render)
     settings = get_protocol(protocol)
     kwargs = env_kwargs(settings.name, camera, image_size, render)
     noise = BurstNoise.for_protocol(settings) if bursts else None
     source = DemoSource(get_task(task).name, seed, kwargs, noise)
     path = Path(out) if out else demonstrations_path(data_dir, protocol, task, camera, image_size, seed, render)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with sole_user(path.parent, "demonstrations", wait=True):
-        existing = _open_existing(path, source) if path.exists() else None
-        if existing is None or existing.num_demos < num_demos:
-            _extend(path, source, existing, num_demos, num_workers or default_num_workers())
+    # What is there is only read: the folder may be one that this process must not write to.
+    if (existing := _open_existing(path, source)) is None or existing.num_demos < num_demos:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with sole_user(path.parent, "demonstrations", wait=True):
+            existing = _open_existing(path, source)
+            if existing is None or existing.num_demos < num_demos:
+                _extend(path, source, existing, num_demos, num_workers or default_num_workers())
     return Collection(open_demonstrations(path, num_demos), num_demos)
 
 
-def _open_existing(path: Path, source: DemoSource) -> DemoInfo:
+def _open_existing(path: Path, source: DemoSource) -> DemoInfo | None:
+    if not path.exists():
+        return None
     info = open_demonstrations(path, 0, source.task, source.env_kwargs)
     if info.imported is not None:
         raise UserError(f"{path} was imported from {info.imported['source']}: choose another out=…")
@@ -174,7 +183,7 @@ def _make_here(source: DemoSource, folder: Path, start: int) -> Outcomes:
 
 def _make_in_pool(source: DemoSource, folder: Path, start: int, num_workers: int) -> Outcomes:
     context = spawn_context()  # OpenGL contexts do not survive a fork
-    pool = ProcessPoolExecutor(num_workers, context, initializer=_start_worker, initargs=(source, folder))
+    pool = ProcessPoolExecutor(num_workers, context, initializer=_start_worker, initargs=(source, folder, num_workers))
     try:
         pending: deque[tuple[int, Future[bool]]] = deque()
         for ahead in count(start):
@@ -193,9 +202,10 @@ def _make_in_pool(source: DemoSource, folder: Path, start: int, num_workers: int
 _worker: tuple[DemoMaker, Path]
 
 
-def _start_worker(source: DemoSource, folder: Path) -> None:
+def _start_worker(source: DemoSource, folder: Path, num_workers: int) -> None:
     global _worker
     exit_with_parent()
+    share_cores(num_workers)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _worker = DemoMaker(source), folder
 

@@ -17,6 +17,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 from omegaconf import DictConfig
@@ -24,9 +25,10 @@ from packaging.requirements import Requirement
 
 from egorobot import __version__
 from egorobot.cli import command
-from egorobot.envs.kitchen import KitchenEnv
-from egorobot.envs.rendering import gl_info
 from egorobot.errors import UserError
+
+if TYPE_CHECKING:
+    from egorobot.envs.kitchen import KitchenEnv
 
 # Shown even when nothing is wrong: what results depend on, or people ask about.
 SHOWN = ("mujoco", "gymnasium", "gymnasium-robotics", "mink", "robomimic", "torch", "torchvision", "timm")
@@ -101,9 +103,12 @@ def examine_packages() -> list[Finding]:
 
 def examine_extras() -> list[Finding]:
     """Tell which packages of what `EXTRAS` are for are installed; none is needed for the rest."""
+    try:
+        requirements = [Requirement(text) for text in importlib.metadata.requires("egorobot") or ()]
+    except importlib.metadata.PackageNotFoundError:
+        return []  # `examine_packages` has said so
     findings = []
     for extra, purpose in EXTRAS.items():
-        requirements = [Requirement(text) for text in importlib.metadata.requires("egorobot") or ()]
         wanted = [r for r in requirements if r.marker is not None and r.marker.evaluate({"extra": extra})]
         found = [examine_package(requirement) for requirement in wanted]
         fact = ", ".join(f"{finding.subject} {finding.fact}" for finding in found)
@@ -135,6 +140,10 @@ def examine_package(requirement: Requirement) -> Finding:
 
 def examine_rendering(image_size: int, render: str) -> list[Finding]:
     """Report what draws, and how fast the kitchen is drawn."""
+    # Not above: where a package is missing, that is what is to be told.
+    from egorobot.envs.kitchen import KitchenEnv
+    from egorobot.envs.rendering import gl_info
+
     env = KitchenEnv("microwave", image_size=image_size, render=render)
     try:
         info = gl_info()
@@ -150,7 +159,7 @@ def examine_rendering(image_size: int, render: str) -> list[Finding]:
     ]
 
 
-def measure_frame_rate(env: KitchenEnv) -> float:
+def measure_frame_rate(env: "KitchenEnv") -> float:
     """Return how many images one process draws of `env` a second."""
     try:
         env.reset(seed=0)

@@ -7,7 +7,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +151,9 @@ def _lock(path: Path, wait: bool, busy: str) -> int:
             print(f"waiting: {busy}", flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
         # Whoever held it has removed the file: then another one stands for the work by now.
-        if path.exists() and os.path.samestat(os.stat(path), os.fstat(handle)):
-            return handle
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(handle)):
+                return handle
         os.close(handle)
 
 

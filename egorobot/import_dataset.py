@@ -32,9 +32,9 @@ from egorobot.envs.exchange.importing import Piece, PieceWriter, Plan, make_plan
 from egorobot.envs.exchange.restoring import Target, image_keys, make_target
 from egorobot.envs.exchange.sources import reader_for
 from egorobot.envs.rendering import env_render_fingerprint
-from egorobot.errors import BusyError, UserError
+from egorobot.errors import UserError
 from egorobot.files import digest, sole_user
-from egorobot.processes import default_num_workers, exit_with_parent, spawn_context
+from egorobot.processes import default_num_workers, exit_with_parent, share_cores, spawn_context
 from egorobot.runs import path_safe
 
 DRAW, KEEP = "draw", "keep"
@@ -91,8 +91,11 @@ def import_dataset(
         _check_kept_images(reader, target, plan, env_args["render_fingerprint"])
     path = Path(out) if out else _default_path(data_dir, source, target, subtask)
     if not path.exists():
-        _write(path, env_args, reader, target, plan, images == KEEP, num_workers or default_num_workers())
-    elif read_info(path).env_args != env_args or read_info(path).num_demos != len(plan.pieces):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with sole_user(path.parent, "demonstrations", wait=True):
+            if not path.exists():
+                _write(path, env_args, reader, target, plan, images == KEEP, num_workers or default_num_workers())
+    if read_info(path).env_args != env_args or read_info(path).num_demos != len(plan.pieces):
         raise UserError(f"{path} holds something else than what these options import: choose another out=…")
     return open_demonstrations(path, len(plan.pieces))
 
@@ -150,10 +153,7 @@ def _write(
     folder.mkdir(parents=True, exist_ok=True)
     count = len(plan.pieces)
     try:
-        with (
-            sole_user(folder, "demonstrations"),
-            tqdm(total=count, desc=f"import {target.task}", unit="demo") as bar,
-        ):
+        with tqdm(total=count, desc=f"import {target.task}", unit="demo") as bar:
             todo = {number: plan.pieces[number] for number in missing_parts(folder, count)}
             bar.update(count - len(todo))
             arguments = (reader, target, keep_images)
@@ -162,8 +162,6 @@ def _write(
             else:
                 _write_in_pool(arguments, todo, folder, bar, min(num_workers, max(len(todo), 1)))
             join_parts(path, env_args, None, folder, list(range(count)))
-    except BusyError:
-        raise
     except UserError:
         if not any(folder.glob("*.hdf5")):
             shutil.rmtree(folder, ignore_errors=True)
@@ -184,7 +182,9 @@ def _write_in_pool(
     arguments: Arguments, todo: dict[int, Piece], folder: Path, bar: "tqdm[Any]", num_workers: int
 ) -> None:
     context = spawn_context()  # OpenGL contexts do not survive a fork
-    pool = ProcessPoolExecutor(num_workers, context, initializer=_start_worker, initargs=(arguments, folder))
+    pool = ProcessPoolExecutor(
+        num_workers, context, initializer=_start_worker, initargs=(arguments, folder, num_workers)
+    )
     try:
         for future in as_completed([pool.submit(_write_piece, number, piece) for number, piece in todo.items()]):
             future.result()
@@ -200,9 +200,10 @@ def _write_in_pool(
 _worker: tuple[PieceWriter, Path]
 
 
-def _start_worker(arguments: Arguments, folder: Path) -> None:
+def _start_worker(arguments: Arguments, folder: Path, num_workers: int) -> None:
     global _worker
     exit_with_parent()
+    share_cores(num_workers)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _worker = PieceWriter(*arguments), folder
 

@@ -45,6 +45,14 @@ def exit_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def share_cores(num_workers: int) -> None:
+    """Leave each of `num_workers` processes, of which this is one, its share of the cores to draw with.
+
+    Mesa's software OpenGL would start a thread a core in each of them.
+    """
+    os.environ.setdefault("LP_NUM_THREADS", str(max(1, default_num_workers() // num_workers)))
+
+
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Drop what native libraries print on standard error, here and in processes started meanwhile.

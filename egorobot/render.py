@@ -119,7 +119,9 @@ def _frames(
 @command("render")
 def main(config: DictConfig) -> None:
     """Roll out the run's policy on the chosen episodes, write their videos, print the files."""
-    seeds = [int(seed) for seed in config.episodes]
+    seeds = list(config.episodes)
+    if not all(type(seed) is int for seed in seeds):
+        raise UserError(f"episodes={seeds}: reset seeds are whole numbers")
     for path in render_run(config.run, seeds, config.out, config.grid, config.image_size, config.num_workers):
         print(path)
 

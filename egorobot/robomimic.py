@@ -109,7 +109,7 @@ def with_cameras(arguments: list[str]) -> list[str]:
     from egorobot.envs.rendering import camera_names
     from egorobot.envs.scene import CAMERAS
 
-    parser = argparse.ArgumentParser(add_help=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--dataset")
     parser.add_argument("--render_image_names", nargs="+")
     parser.add_argument("--use-obs", action="store_true")

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,6 +132,9 @@ def test_foreign_file_is_never_overwritten(tmp_path):
         ({"protocol": "easy"}, "unknown protocol 'easy'"),
         ({"camera": "top"}, "unknown camera 'top'"),
         ({"num_demos": 0}, "num_demos=0"),
+        ({"image_size": 8}, "image_size=8: at least 16"),
+        ({"render": "slow"}, "unknown render preset 'slow'"),
+        ({"camera": 3}, "camera=3: a name or a list of names"),
         ({"seed": -1}, "seed=-1"),
     ],
 )
@@ -146,9 +150,11 @@ def test_seeds_of_demonstrations_never_meet(demonstrations):
     assert Collection(info, 3).tries >= 3
 
 
-def test_waits_for_another_process_in_the_same_folder(demonstrations):
-    thread = threading.Thread(target=collect, kwargs=SETTINGS | {"out": demonstrations})
-    with sole_user(demonstrations.parent, "demonstrations"):
+def test_waits_for_another_process_in_the_same_folder(demonstrations, tmp_path):
+    out = shutil.copy(demonstrations, tmp_path / "copy.hdf5")
+    thread = threading.Thread(target=collect, kwargs=SETTINGS | {"out": out, "num_demos": 4, "num_workers": 1})
+    with sole_user(tmp_path, "demonstrations"):
+        assert collect(**SETTINGS, out=out).num_demos == 3  # what is there is read by anybody
         thread.start()
         thread.join(0.5)
         assert thread.is_alive()

@@ -15,6 +15,7 @@ from egorobot.doctor import (
     examine_extras,
     examine_language_model,
     examine_package,
+    examine_packages,
     format_report,
 )
 from egorobot.errors import UserError
@@ -76,3 +77,13 @@ def test_what_only_captions_need_is_told_and_not_missed(monkeypatch: pytest.Monk
     assert findings["captions"].mend == "pip install 'egorobot[hod]'"
     assert findings["captions, LLM"].mend == "" and findings["language model"].mend.startswith("make models")
     assert not any(finding.missing for finding in findings.values())
+
+
+def test_without_an_installation_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> list[str]:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "requires", missing)
+    (finding,) = examine_packages()
+    assert finding.missing and "not installed" in finding.fact
+    assert examine_extras() == []

@@ -1,9 +1,13 @@
-"""What native libraries print is dropped, and what Python prints is not."""
+"""What native libraries print is dropped, and what Python prints is not; workers share the cores."""
 
+import os
 import subprocess
 import sys
 
-from egorobot.processes import quiet_libraries
+import pytest
+
+from egorobot import processes
+from egorobot.processes import quiet_libraries, share_cores
 
 SCRIPT = """
 import os, subprocess, sys
@@ -32,3 +36,14 @@ def test_where_something_stands_in_for_standard_error_it_stays() -> None:
     with quiet_libraries():
         assert sys.stderr is before
     assert sys.stderr is before
+
+
+def test_workers_share_the_cores_that_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "default_num_workers", lambda: 8)
+    for workers, threads in ((1, "8"), (3, "2"), (8, "1"), (20, "1")):
+        monkeypatch.delenv("LP_NUM_THREADS", raising=False)
+        share_cores(workers)
+        assert os.environ["LP_NUM_THREADS"] == threads
+    monkeypatch.setenv("LP_NUM_THREADS", "5")
+    share_cores(1)
+    assert os.environ["LP_NUM_THREADS"] == "5"

@@ -175,3 +175,9 @@ def test_a_checkpoint_cannot_run_code(tmp_path: Path, monkeypatch: pytest.Monkey
         with pytest.raises(UserError, match=name):
             robomimic.load_checkpoint(name)
     assert not Path("owned").exists()
+
+
+def test_flags_of_robomimic_are_left_to_it(finished_run: Path) -> None:
+    dataset = next(finished_run.parent.glob("data/kitchen/slide/*.hdf5"))
+    arguments = ["--dataset", str(dataset), "--render"]
+    assert robomimic.with_cameras(arguments) == [*arguments, "--render_image_names", "left_cap2"]

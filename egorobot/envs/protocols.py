@@ -14,7 +14,8 @@ Range = tuple[float, float]
 FRAME_SKIP = 40
 CONTROL_RATE = 12.5  # Hz
 
-# Rest pose of the robot's nine joints: FrankaKitchen-v1's init_qpos, to four digits.
+# Rest pose of the robot's nine joints: FrankaKitchen-v1's init_qpos, to four digits, the first
+# finger (0.0479) at the end of its range.
 ROBOT_REST = (0.1484, -1.7685, 1.8439, -2.4769, 0.2603, 0.7125, 1.5952, 0.0400, 0.0371)  # rad, m
 
 

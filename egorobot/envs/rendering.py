@@ -159,6 +159,8 @@ def camera_names(camera: str | Sequence[str] | None) -> tuple[str, ...]:
     Raises:
         UserError: there is no such camera.
     """
+    if not isinstance(camera, str | Sequence | None):
+        raise UserError(f"camera={camera}: a name or a list of names is needed")
     names = () if camera is None else (camera,) if isinstance(camera, str) else tuple(camera)
     for name in names:
         if name not in CAMERAS:

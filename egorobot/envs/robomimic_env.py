@@ -17,6 +17,7 @@ from robomimic.utils import env_utils, obs_utils
 import egorobot
 from egorobot.envs.camera_env import IMAGE_SUFFIX, CameraEnv
 from egorobot.envs.demonstrations import EVAL_SEED_START
+from egorobot.envs.rendering import camera_names
 from egorobot.errors import UserError
 
 PREFIX = "egorobot/"
@@ -107,13 +108,16 @@ class EnvKitchen(EnvBase):
         """Return what a camera sees, (height, height, 3); no name, or `agentview`, is the first camera.
 
         Raises:
-            UserError: on-screen rendering was asked for, or an image that is not square.
+            UserError: on-screen rendering was asked for, an image that is not square, or an
+                unknown camera.
         """
         if mode != "rgb_array":
             raise UserError("there is no on-screen rendering: ask for a video with --video_path")
         if height != width:
             raise UserError(f"images are square, not {width} x {height}")
-        return self.env.render_image(None if camera_name == _DEFAULT_CAMERA else camera_name, height)
+        camera = None if camera_name == _DEFAULT_CAMERA else camera_name
+        camera_names(camera)
+        return self.env.render_image(camera, height)
 
     def get_state(self) -> dict[str, NDArray[np.float64]]:
         """Return the exact physics state, for `reset_to`."""

@@ -36,9 +36,7 @@ def probe_encoder(config: DictConfig) -> Probes:
     model = EgoVideo.from_pretrained(str(config.encoder))  # told before clips are rendered
     corpus = make_corpus(node, model.config, config.seed, config.data_dir, num_workers=config.num_workers)
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    clips = asked_clips(corpus, config.held_out)
-    if config.max_clips is not None:
-        clips = sample_clips(corpus, clips, config.max_clips)
+    clips = sample_clips(corpus, asked_clips(corpus, config.held_out), config.max_clips)
     bad: list[BadClip] = []
 
     def read(corpus: Corpus, number: int) -> ClipSample | None:

@@ -113,3 +113,8 @@ def test_dataset_info_reads_our_files(demonstrations, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "total trajectories: 3" in printed
     assert "filter key train with 3 demos" in printed
+
+
+def test_an_unknown_camera_is_named(env):
+    with pytest.raises(UserError, match="unknown camera 'frontview': choose among"):
+        env.render(height=64, width=64, camera_name="frontview")

@@ -16,6 +16,15 @@ NUM_VELOCITIES = 29  # the kettle's orientation has four numbers, its rotation t
 MOST_CLIPPED = 0.1  # share of an episode's numbers
 
 
+def split_states(states: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the positions (N, 30) and velocities (N, 29) in what `get_state` returned, (N, S).
+
+    That is MuJoCo's integration state: time, positions, velocities, and what else there is.
+    """
+    positions, velocities = np.split(states[:, 1 : 1 + NUM_POSITIONS + NUM_VELOCITIES], [NUM_POSITIONS], axis=1)
+    return positions, velocities
+
+
 @dataclass(frozen=True)
 class Episode:
     """One episode of N steps, as its source has it.

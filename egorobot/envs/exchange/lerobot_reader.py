@@ -15,13 +15,16 @@ from PIL import Image
 from egorobot.envs.d4rl_tasks import D4RL_TASKS
 from egorobot.envs.exchange import lerobot_layout as layout
 from egorobot.envs.exchange.arrow import pa, parquet
-from egorobot.envs.exchange.episodes import NUM_POSITIONS, NUM_VELOCITIES, Episode, SourceEnv
+from egorobot.envs.exchange.episodes import Episode, SourceEnv, split_states
 from egorobot.envs.exchange.layouts import split_flat
 from egorobot.envs.exchange.lerobot_video import read_frames
+from egorobot.envs.protocols import CONTROL_RATE
 from egorobot.envs.scene import CAMERAS
 from egorobot.envs.tasks import TASKS
 from egorobot.errors import UserError
 from egorobot.files import folder_digest
+
+RATE_TOLERANCE = 1.0  # Hz: of those who round 12.5
 
 
 class LeRobotReader:
@@ -50,10 +53,16 @@ class LeRobotReader:
             if not version.startswith("v3."):
                 raise UserError(f"{folder} is a LeRobotDataset {version}: lerobot's own converter makes v3.0 of it")
             self.num_episodes = len(self._episodes)
+            rate = float(info["fps"])
         needed = [layout.ACTION, *([] if layout.STATE in self._features else layout.VECTORS.values())]
         if missing := [key for key in needed if key not in self._features]:
             raise UserError(
                 f"{folder} lacks '{missing[0]}', from which the kitchen is restored: choose another dataset"
+            )
+        if abs(rate - CONTROL_RATE) > RATE_TOLERANCE:
+            raise UserError(
+                f"{folder} has {rate:g} steps a second, and the kitchen takes {CONTROL_RATE:g}: "
+                "choose another dataset, or resample it"
             )
         if self.num_episodes == 0:
             raise UserError(f"{folder} holds no episodes: choose another dataset")
@@ -96,9 +105,8 @@ class LeRobotReader:
             )
             positions, desk = seen.positions, seen.desk
         if layout.STATE in table.column_names:
-            # MuJoCo's integration state: time, positions, velocities, and what else there is.
             states = _matrix(table, layout.STATE).astype(np.float64)
-            positions, velocities = np.split(states[:, 1 : 1 + NUM_POSITIONS + NUM_VELOCITIES], [NUM_POSITIONS], axis=1)
+            positions, velocities = split_states(states)
         seed = row.get(layout.SEED)
         return Episode(
             name=f"episode {index}",

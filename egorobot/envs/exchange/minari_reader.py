@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from egorobot.envs.d4rl_tasks import D4RL_TASKS
-from egorobot.envs.exchange.episodes import Episode, SourceEnv
+from egorobot.envs.exchange.episodes import Episode, SourceEnv, split_states
 from egorobot.envs.exchange.layouts import split
 from egorobot.envs.tasks import TASKS
 from egorobot.errors import UserError
@@ -71,15 +71,18 @@ class MinariReader:
             seed = next(iter(self._dataset.storage.get_episode_metadata([data.id]))).get("seed")
             count = len(data.rewards)
             seen = split(data.observations, self.source)
-            states = (data.infos or {}).get(OWN_KEY)
+            positions, velocities, states = seen.positions, seen.velocities, (data.infos or {}).get(OWN_KEY)
+            if states is not None:
+                states = np.asarray(states, np.float64)
+                positions, velocities = split_states(states)
             episode = Episode(
                 name=f"episode {index}",
                 actions=np.asarray(data.actions, np.float32),
                 rewards=np.asarray(data.rewards, np.float32),
-                positions=seen.positions,
-                velocities=seen.velocities,
+                positions=positions,
+                velocities=velocities,
                 desk=seen.desk,
-                states=None if states is None else np.asarray(states, np.float64)[:count],
+                states=None if states is None else states[:count],
                 images={name: frames[:count] for name, frames in seen.images.items()} if images else {},
                 seed=None if seed is None else int(seed),
             )

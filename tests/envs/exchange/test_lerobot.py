@@ -177,6 +177,7 @@ def _with_nan(column):
 DAMAGE = {
     "no LeRobotDataset at": lambda folder: (folder / "meta/info.json").unlink(),
     "is a LeRobotDataset v2.1": lambda folder: _change_info(folder, codebase_version="v2.1"),
+    "has 25 steps a second, and the kitchen takes 12.5": lambda folder: _change_info(folder, fps=25),
     "lacks 'action'": lambda folder: _change_info(folder, features={}),
     "is damaged (Expecting": lambda folder: (folder / "meta/info.json").write_text("{"),
     "is damaged ('features')": lambda folder: (folder / "meta/info.json").write_text('{"codebase_version": "v3.0"}'),

@@ -37,6 +37,7 @@ def test_our_own_environment(kitchen_minari, seeds, demonstrations):
             assert np.array_equal(episode.positions[:-1, :9], demo["obs/proprio"][()])
             assert np.array_equal(episode.positions[:-1, 9:], demo["obs/state"][()][:, :21])
             assert np.array_equal(episode.desk, demo["obs/state"][0, 21:])
+            assert episode.velocities is None  # it was recorded by Minari alone
 
 
 def test_franka_kitchen_tells_velocities(franka_minari):

@@ -63,6 +63,9 @@ def test_there_and_back(written, demos, info):
     for index, demo in enumerate(demos):
         episode = reader.read(index)
         assert np.array_equal(episode.states, demo.states)
+        # A part of an episode, or another environment, is put there by these.
+        assert np.array_equal(episode.positions[:-1], demo.states[:, 1:31])
+        assert np.array_equal(episode.velocities[:-1], demo.states[:, 31:60])
         assert np.array_equal(episode.actions, demo.actions)
         assert np.array_equal(episode.images["left_cap2"], demo.images["left_cap2"])
         assert episode.seed == demo.seed
