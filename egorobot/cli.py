@@ -19,7 +19,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import hydra
 from hydra import compose, initialize_config_module
@@ -31,6 +31,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from egorobot.errors import BusyError, UserError
+from egorobot.option_types import check_types
 
 CONFIG_MODULE = "egorobot.configs"
 EXIT_BAD_INPUT = 2
@@ -46,18 +47,6 @@ QUIET = [
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 ]
-
-# Options of these names are text, whatever Hydra takes them for; of others what their default is.
-TEXTS = frozenset(
-    (
-        "captions", "clips", "data_dir", "dataset", "encoder", "gguf", "hod_csv", "init", "leaderboard",
-        "narrations_csv", "out", "policy_name", "run", "run_dir", "runs_dir", "source", "tracks", "video_root",
-    )
-)  # fmt: skip
-COUNTS = frozenset(("num_workers", "num_demos", "max_clips"))
-KINDS: dict[type, tuple[type, ...]] = {
-    bool: (bool,), int: (int,), float: (float, int), dict: (dict,), list: (list,)
-}  # fmt: skip
 
 Main = Callable[[DictConfig], None]
 
@@ -89,7 +78,7 @@ def command(config_name: str) -> Callable[[Main], Callable[[], None]]:
             try:
                 if missing := OmegaConf.missing_keys(config):
                     raise UserError(f"option '{min(missing)}' is needed: --help tells what it is")
-                _check_types(config, load_config(config_name, []))
+                check_types(config, load_config(config_name, []))
                 function(config)
             except UserError as error:
                 if HydraConfig.get().mode != RunMode.MULTIRUN:
@@ -170,33 +159,7 @@ def check_overrides(config_name: str, overrides: list[str]) -> None:
         UserError: an override names an unknown option or choice, cannot be parsed, or
             gives, say, a word where the default is a number.
     """
-    _check_types(load_config(config_name, overrides), load_config(config_name, []))
-
-
-def _check_types(config: DictConfig, default: DictConfig) -> None:
-    _compare_types(OmegaConf.to_container(config, resolve=True), OmegaConf.to_container(default, resolve=True), "")
-
-
-def _compare_types(config: Any, default: Any, prefix: str) -> None:
-    for key, expected in default.items():
-        if key not in config:  # of another choice of a group
-            continue
-        value, name = config[key], f"{prefix}{key}"
-        if value is None:
-            if expected is not None and (key in TEXTS or isinstance(expected, bool | int | float | dict)):
-                raise UserError(f"option '{name}' is needed: its default is {expected!r}")
-        elif key in TEXTS:
-            if not isinstance(value, str):
-                raise UserError(f"""option '{name}={value}' is no text: write {name}="'{value}'" if it is a name""")
-        elif key in COUNTS:
-            if type(value) is not int or value < 1:
-                raise UserError(f"option '{name}={value}' does not fit: a whole number is needed, 1 or more")
-        elif type(expected) in KINDS:
-            wrong_bool = isinstance(value, bool) and not isinstance(expected, bool)
-            if wrong_bool or not isinstance(value, KINDS[type(expected)]):
-                raise UserError(f"option '{name}={value}' does not fit: its default is {expected!r}")
-            if isinstance(expected, dict):
-                _compare_types(value, expected, prefix=f"{name}.")
+    check_types(load_config(config_name, overrides), load_config(config_name, []))
 
 
 def _explain(error: Exception, config_name: str) -> str:
