@@ -5,7 +5,6 @@ and whatever comes back is checked like any other caption.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -173,13 +172,15 @@ def _line(event: Event) -> str:
 def read_answer(answer: str) -> str:
     """Return the caption in what a model said, "" where it holds none.
 
-    Servers that constrain answers give JSON and nothing else; others may wrap it in prose.
+    Servers that constrain answers give JSON and nothing else; others may wrap it in prose. A
+    caption is printable: half a character, as a surrogate alone is, can be written to no file.
     """
-    for candidate in (answer, *re.findall(r"\{.*\}", answer, re.DOTALL)):
+    for candidate in (answer, answer[answer.find("{") : answer.rfind("}") + 1]):
         try:
             text = json.loads(candidate)["caption"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
         if isinstance(text, str) and 0 < len(text.strip()) <= MAX_CAPTION:
-            return " ".join(text.split())
+            text = " ".join(text.split())
+            return text if text.isprintable() else ""
     return ""

@@ -74,7 +74,15 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
     pa, parquet = need("pyarrow"), need("pyarrow.parquet")
     with atomic_path(path) as temporary:
         schema = pa.schema([(name, pa.float64() if name in NUMBERS else pa.string()) for name in FIELDS])
-        parquet.write_table(pa.Table.from_pylist(list(records), schema), temporary)
+        parquet.write_table(pa.Table.from_pylist([_writable(record) for record in records], schema), temporary)
+
+
+def _writable(record: Record) -> Record:
+    """Return `record` without what UTF-8 cannot hold: surrogates alone, as JSON of others may have them."""
+    return {
+        name: value.encode(errors="replace").decode() if isinstance(value, str) else value
+        for name, value in record.items()
+    }
 
 
 def read_records(path: Path, columns: Sequence[str] | None = None) -> Iterator[Record]:

@@ -1,10 +1,15 @@
 """The two halves of captioning a part of a corpus: seeing and telling, in one process or in several."""
 
+import signal
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from egorobot.errors import UserError
@@ -15,6 +20,8 @@ from egorobot.pretrain.hod.rephrasing import Progress, Rephraser, ignore
 from egorobot.pretrain.samples import BadClip, Corpus
 from egorobot.processes import exit_with_parent, spawn_context
 
+CLIPS_A_PROCESS = 4  # at least: to start one takes as long as to see some
+
 
 @dataclass(frozen=True)
 class Unreadable:
@@ -24,12 +31,15 @@ class Unreadable:
     reason: str
 
 
+Drafts = Sequence[Draft | Unreadable]
+
+
 @dataclass(frozen=True)
 class DraftedPart:
     """The clips of a part in order, as they were seen."""
 
     part: int
-    clips: Sequence[Draft | Unreadable]
+    clips: Drafts
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,24 @@ class Seeing:
 
     def __call__(self, part: int) -> DraftedPart:
         """Return the drafts of a part."""
-        return DraftedPart(part, [self._draft(number) for number in self.numbers(part)])
+        return DraftedPart(part, self.drafts(self.numbers(part)))
+
+    def drafts(self, numbers: range, stop: threading.Event | Event | None = None) -> Drafts:
+        """Return the drafts of clips, in their order.
+
+        Args:
+            numbers: of the clips.
+            stop: set as soon as nobody wants them.
+
+        Raises:
+            InterruptedError: `stop` is set; it is looked at between clips.
+        """
+        found = []
+        for number in numbers:
+            if stop is not None and stop.is_set():
+                raise InterruptedError("the process that wants the clips has stopped")
+            found.append(self._draft(number))
+        return found
 
     def _draft(self, number: int) -> Draft | Unreadable:
         try:
@@ -112,59 +139,91 @@ def run_here(
 ) -> Iterator[WrittenPart]:
     """Write `parts` on this machine, and yield each when it is written; the next ones are drafted meanwhile.
 
+    What is written does not depend on the number of processes.
+
     Args:
         seeing: drafts them.
         telling: writes them.
         parts: which.
         progress: hears how many more clips are done.
-        num_workers: processes that draft; 1 is a thread of this one.
+        num_workers: processes that draft, or fewer where there are few clips; 1 is a thread of this one.
 
     Raises:
         UserError: a process died, or a stage refuses.
     """
     if not parts:
         return
-    num_workers = min(num_workers, len(parts))
-    with closing(telling.make_rephraser()) as rephraser, _executor(seeing, num_workers) as pool:
-        try:
-            for drafted in _in_order(pool, seeing if num_workers == 1 else _see, parts, ahead=num_workers):
-                yield telling(drafted, rephraser, progress)
-        except BrokenProcessPool as error:
-            raise UserError(
-                "a process that finds hands died (out of memory?): try num_workers=1; finished parts are kept"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    num_clips = sum(len(seeing.numbers(part)) for part in parts)
+    num_workers = min(num_workers, max(1, num_clips // CLIPS_A_PROCESS))
+    with closing(telling.make_rephraser()) as rephraser, _pool(seeing, num_workers) as (pool, see):
+        for drafted in _in_order(pool, see, seeing, parts, num_workers):
+            yield telling(drafted, rephraser, progress)
 
 
-_seeing: Seeing | None = None  # of this worker process: detectors can be large, and are sent once
+See = Callable[[range], Drafts]
 
 
-def _start(seeing: Seeing) -> None:
-    global _seeing
-    exit_with_parent()
-    _seeing = seeing
-
-
-def _see(part: int) -> DraftedPart:
-    assert _seeing is not None
-    return _seeing(part)
-
-
-def _executor(seeing: Seeing, num_workers: int) -> Executor:
+@contextmanager
+def _pool(seeing: Seeing, num_workers: int) -> Iterator[tuple[Executor, See]]:
+    """Yield what runs functions, and the one that drafts clips there; whatever is under way at the end is dropped."""
+    pool: Executor
+    see: See
+    stop: threading.Event | Event
     if num_workers == 1:
-        return ThreadPoolExecutor(1)
-    return ProcessPoolExecutor(num_workers, mp_context=spawn_context(), initializer=_start, initargs=(seeing,))
+        stop = threading.Event()
+        pool, see = ThreadPoolExecutor(1), partial(seeing.drafts, stop=stop)
+    else:
+        context = spawn_context()
+        stop = context.Event()
+        pool, see = ProcessPoolExecutor(num_workers, context, initializer=_start, initargs=(seeing, stop)), _see
+    try:
+        yield pool, see
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that finds hands died (out of memory?): try num_workers=1; finished parts are kept"
+        ) from error
+    finally:
+        stop.set()  # a part takes minutes
+        pool.shutdown(cancel_futures=True)
+
+
+_worker: tuple[Seeing, Event]  # of this process: detectors can be large, and are sent once
+
+
+def _start(seeing: Seeing, stop: Event) -> None:
+    global _worker
+    exit_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _worker = seeing, stop
+
+
+def _see(numbers: range) -> Drafts:
+    seeing, stop = _worker
+    return seeing.drafts(numbers, stop)
 
 
 def _in_order(
-    pool: Executor, see: Callable[[int], DraftedPart], parts: Sequence[int], ahead: int
+    pool: Executor, see: See, seeing: Seeing, parts: Sequence[int], num_workers: int
 ) -> Iterator[DraftedPart]:
-    """Yield drafted parts, of which at most `ahead` more are under way: memory does not grow with their number."""
-    waiting: list[Future[DraftedPart]] = []
-    for part in parts:
-        waiting.append(pool.submit(see, part))
-        if len(waiting) > ahead:
-            yield waiting.pop(0).result()
-    for future in waiting:
-        yield future.result()
+    """Yield drafted parts, of which `num_workers` more at most are under way: memory does not grow with their number.
+
+    Where fewer parts than workers are left, several workers share one.
+    """
+    waiting: deque[tuple[int, list[Future[Drafts]]]] = deque()
+    for index, part in enumerate(parts):
+        shares = _split(seeing.numbers(part), -(-num_workers // (len(parts) - index)))
+        waiting.append((part, [pool.submit(see, share) for share in shares]))
+        if len(waiting) > num_workers:
+            yield _joined(*waiting.popleft())
+    while waiting:
+        yield _joined(*waiting.popleft())
+
+
+def _split(numbers: range, count: int) -> list[range]:
+    """Return `numbers` in at most `count` pieces that are about equal."""
+    size = -(-len(numbers) // count)
+    return [numbers[first : first + size] for first in range(0, len(numbers), size)]
+
+
+def _joined(part: int, shares: Sequence[Future[Drafts]]) -> DraftedPart:
+    return DraftedPart(part, [clip for share in shares for clip in share.result()])

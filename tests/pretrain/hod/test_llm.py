@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from egorobot.errors import UserError
 from egorobot.pretrain.corpora.clip_table import AnnotatedClip
 from egorobot.pretrain.hod.captioning import Draft
 from egorobot.pretrain.hod.events import find_events
-from egorobot.pretrain.hod.llm import SILENT_CLIPS, ChatModel, Endpoint
+from egorobot.pretrain.hod.llm import NO_KEY, SILENT_CLIPS, ChatModel, Endpoint
 from egorobot.pretrain.hod.local_llm import GGUF_FILE, MODELS_FOLDER, LocalServer, find_gguf
 from egorobot.pretrain.hod.prompts import FORM, FULL, NO_ANSWER, SHORT, VERSION, make_request, read_answer
 from egorobot.pretrain.hod.records import to_record
@@ -70,10 +71,13 @@ def captions(
 
 @pytest.fixture
 def proxy() -> Iterator[Callable[..., str]]:
-    """Starts a proxy in front of `upstream` whose `answer` may take the place of the model's; returns its URL."""
+    """Starts a proxy in front of `upstream` whose `answer` may take the place of the model's; returns its URL.
+
+    What it lists as its models is `models`, whatever that is.
+    """
     running: list[ThreadingHTTPServer] = []
 
-    def start(answer: Answer, upstream: str = "") -> str:
+    def start(answer: Answer, upstream: str = "", models: bytes = b"{}") -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -81,9 +85,15 @@ def proxy() -> Iterator[Callable[..., str]]:
                 status, content = made or _forward(upstream + self.path.removeprefix("/v1"), body)
                 if status == 206:  # cut off on its way, as by a connection that breaks
                     status, content = 200, content[: len(content) // 2]
+                self._reply(status, content)
+
+            def do_GET(self) -> None:
+                self._reply(200, models)
+
+            def _reply(self, status: int, content: bytes) -> None:
                 with suppress(BrokenPipeError):  # whoever asked has gone
                     self.send_response(status)
-                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Type", "text/html" if content[:1] == b"<" else "application/json")
                     self.send_header("Content-Length", str(len(content)))
                     self.end_headers()
                     self.wfile.write(content)
@@ -108,7 +118,7 @@ def _forward(url: str, body: bytes) -> tuple[int, bytes]:
         return response.status, response.read()
 
 
-def says(text: str) -> tuple[int, bytes]:
+def says(text: Any) -> tuple[int, bytes]:
     message = {"role": "assistant", "content": text}
     choices = [{"index": 0, "finish_reason": "stop", "message": message}]
     return 200, json.dumps(
@@ -171,12 +181,42 @@ def test_answers_too_late_are_not_waited_for(drafts: list[Draft], proxy: Any) ->
 @pytest.mark.parametrize(
     ("text", "kind"),
     [("I cannot see videos.", FORM), ("", FORM), ('{"caption": 3}', FORM), ('{"caption": "' + "a" * 999 + '"}', FORM),
+     ("[" * 3000, FORM), ('{"caption": "The right hand takes the cup \\ud83d."}', FORM), ("the cup \ud83d.", FORM),
      ('{"caption": "The left hand reaches to the left for the cup."}', "side")],
 )  # fmt: skip
 def test_nonsense_falls_back_to_the_template(drafts: list[Draft], proxy: Any, text: str, kind: str) -> None:
     _, (one,) = captions(drafts[:1], endpoint(proxy(lambda _: says(text))), attempts=2)
     assert one.verdict == FALLBACK and one.caption == one.draft.template and one.rephraser == "template"
     assert [[fault.kind for fault in attempt.faults] for attempt in one.attempts] == [[kind]] * 2
+    assert json.dumps(to_record(one), ensure_ascii=False).encode()  # which surrogates alone cannot be
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b'{"choices": [{}]}', b'{"choices": [{"message": null}]}', b'{"choices": {"a": 1}}', b'{"choices": [null]}',
+     b"[]", b"null", b"<html>", b"[" * 3000, says(5)[1], says(["x"])[1], says([{"type": "text"}])[1]],
+)  # fmt: skip
+def test_junk_is_no_answer(drafts: list[Draft], proxy: Any, junk: bytes) -> None:
+    good = says(json.dumps({"caption": "x"}))
+    asked: list[int] = []
+
+    def answer(_: dict[str, Any]) -> tuple[int, bytes]:
+        asked.append(1)
+        return good if len(asked) == 1 else (200, junk)
+
+    _, (one,) = captions(drafts[:1], endpoint(proxy(answer), retries=0), attempts=2)
+    assert one.verdict == FALLBACK and one.caption == one.draft.template
+    assert [[fault.kind for fault in attempt.faults] for attempt in one.attempts] == [[NO_ANSWER]] * 2
+    with pytest.raises(UserError, match=r"no answer from http.*is llm\.base_url right"):
+        captions(drafts[:1], endpoint(proxy(lambda _: (200, junk)), retries=0))
+
+
+def test_answers_in_parts_are_read_without_the_thoughts(drafts: list[Draft], proxy: Any) -> None:
+    text = json.dumps({"caption": drafts[0].template})
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm {}"}]}
+    parts = [thought, *({"type": "text", "text": half} for half in (text[:9], text[9:]))]
+    _, (one,) = captions(drafts[:1], endpoint(proxy(lambda _: says(parts))))
+    assert one.verdict == FAITHFUL and one.caption == drafts[0].template
 
 
 def test_a_rejected_caption_is_asked_for_again_with_the_reason(drafts: list[Draft], proxy: Any) -> None:
@@ -206,6 +246,29 @@ def test_a_narration_that_commands_changes_no_verdict(carrying: HandObjectTracks
 def test_an_endpoint_that_is_not_there(drafts: list[Draft]) -> None:
     with pytest.raises(UserError, match=r"no answer from http://127.0.0.1:9/v1 .*is it running"):
         captions(drafts, endpoint("http://127.0.0.1:9/v1", retries=0))
+
+
+@pytest.mark.parametrize(
+    "models",
+    [b"<html>the web pages of a server</html>", b"[]", b"null", b"{}", b'{"data": null}', b'{"data": [null]}',
+     b'{"data": [{"id": 5}]}', b"[" * 3000, b'{"data": '],
+)  # fmt: skip
+def test_an_endpoint_that_lists_no_models(drafts: list[Draft], proxy: Any, models: bytes) -> None:
+    with pytest.raises(UserError, match=r"llm\.base_url"):
+        captions(drafts, endpoint(proxy(lambda _: says("{}"), models=models), None, retries=0))
+
+
+def test_endpoints_that_need_no_key_get_none(drafts: list[Draft], proxy: Any) -> None:
+    seen = []
+
+    def answer(request: dict[str, Any]) -> tuple[int, bytes]:
+        seen.append(request["authorization"])
+        return (200, says("{}")[1]) if len(seen) == 1 else (401, b'{"error": {}}')
+
+    model = ChatModel(replace(endpoint(proxy(answer)), api_key_env=None))
+    assert asyncio.run(model.ask(make_request(drafts[0]))) == "{}" and seen == [f"Bearer {NO_KEY}"]
+    with pytest.raises(UserError, match="wants a key"):
+        asyncio.run(model.ask(make_request(drafts[0])))
 
 
 def test_a_key_that_is_refused_is_not_told(drafts: list[Draft], proxy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,6 +311,32 @@ def test_an_endpoint_that_falls_silent_stops_the_job(drafts: list[Draft], proxy:
     with pytest.raises(UserError, match="the same command goes on"):
         captions(drafts * 5, where, attempts=1)
     assert SILENT_CLIPS < len(asked) <= SILENT_CLIPS + 1 + where.in_flight
+
+
+def test_clips_that_are_refused_stop_no_job(drafts: list[Draft], proxy: Any) -> None:
+    """Not even if the first is one, nor if they are many."""
+    reason = b'{"error": {"message": "the maximum context length is 2 tokens"}}'
+
+    def answer(request: dict[str, Any]) -> tuple[int, bytes]:
+        asked = request["messages"][-1]["content"]
+        cup = json.dumps({"caption": drafts[0].template})
+        return (400, reason) if drafts[1].noun in asked else says(cup)
+
+    many = [drafts[1]] * (SILENT_CLIPS + 5)
+    _, found = captions([*many, drafts[0]], endpoint(proxy(answer), retries=0), attempts=1)
+    assert [one.verdict for one in found] == [FALLBACK] * len(many) + [FAITHFUL]
+    ((fault,),) = (attempt.faults for attempt in found[0].attempts)
+    assert fault.kind == NO_ANSWER and "the maximum context length is 2 tokens" in fault.reason
+
+
+def test_a_server_that_refuses_everything_is_told_in_its_own_words(
+    drafts: list[Draft], proxy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, "s3cret")
+    said = json.dumps({"error": {"message": "Use 'max_completion_tokens'\nof s3cret " + "x" * 999}}).encode()
+    with pytest.raises(UserError, match=r"refuses even a small request .*Use 'max_completion_tokens' of ") as error:
+        captions(drafts, endpoint(proxy(lambda _: (400, said))))
+    assert "running" not in str(error.value) and "s3cret" not in str(error.value) and len(str(error.value)) < 400
 
 
 def test_some_silence_is_borne(drafts: list[Draft], proxy: Any) -> None:

@@ -97,6 +97,12 @@ def test_narrations_are_one_short_line_of_latin_script(narration: str, shown: st
         ("The hand moves.", ""),
         ('{"caption": "cut o', ""),
         ('{"caption": "' + "a" * (MAX_CAPTION + 1) + '"}', ""),
+        ("[" * 3000, ""),
+        ('{"caption": ' + "[" * 3000, ""),
+        ('{"caption": ' + '{"caption": ' * 3000 + "}" * 3001, ""),
+        ('{"caption": "It moves \\ud83d."}', ""),
+        ('{"caption": "It moves\\u0000."}', ""),
+        ("} It moves {", ""),
     ],
 )
 def test_answers_are_captions_or_nothing(answer: str, text: str) -> None:

@@ -1,17 +1,20 @@
 """The same records, however many processes make them, and whenever they are killed."""
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import ray
 
 from egorobot.cli import load_config
 from egorobot.errors import UserError
@@ -22,17 +25,57 @@ from egorobot.pretrain.corpora.sources import make_corpus
 from egorobot.pretrain.corpora.video import VideoCorpus
 from egorobot.pretrain.corpora.video_files import VideoFolder
 from egorobot.pretrain.hands.staging import ClipOptions
-from egorobot.pretrain.hod.captioning import Drafter
+from egorobot.pretrain.hod.captioning import Detector, Drafter
+from egorobot.pretrain.hod.clips import HodClip
+from egorobot.pretrain.hod.detections import FrameDetections
 from egorobot.pretrain.hod.job import CAPTIONS_FILE, RECORDS_FOLDER, Backend, HodJob
 from egorobot.pretrain.hod.ray_stages import run_on_ray
 from egorobot.pretrain.hod.records import read_records
-from egorobot.pretrain.hod.rephrasing import TemplateRephraser
+from egorobot.pretrain.hod.rephrasing import TemplateRephraser, ignore
 from egorobot.pretrain.hod.simulator_truth import SimulatorTruth
 from egorobot.pretrain.hod.stages import Seeing, Telling, run_here
 from egorobot.pretrain.model.config import get_size
 from egorobot.videos import write_video
 
 NUM_CLIPS, PART = 48, 5
+PATIENCE = 120.0  # s, for what another process does
+
+
+@dataclass
+class Noting(SimulatorTruth):
+    """Leaves a file for each clip, named by the clip and the process; takes its time for some clips.
+
+    Attributes:
+        folder: of the files.
+        slow: clips that take `seconds`, unless there is a file `until` before.
+        seconds: that each of them takes.
+        until: a file; its name may be a pattern.
+    """
+
+    folder: Path
+    slow: Collection[str]
+    seconds: float
+    until: Path = Path("never")
+
+    def detect(self, clip: HodClip) -> list[FrameDetections]:
+        (self.folder / f"{note(clip.annotated.clip_id)} {os.getpid()}").touch()
+        end = time.monotonic() + (self.seconds if clip.annotated.clip_id in self.slow else 0)
+        while not list(self.until.parent.glob(self.until.name)):
+            if time.monotonic() >= end:
+                break
+            time.sleep(0.02)
+        return super().detect(clip)
+
+
+def note(clip_id: str) -> str:
+    return clip_id.replace("/", " ")
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +93,15 @@ def records(out: Path) -> list[dict[str, Any]]:
     return [record for file in sorted((out / RECORDS_FOLDER).glob("*.parquet")) for record in read_records(file)]
 
 
+def see(data_dir: Path, detector: Detector, clips_per_part: int) -> Seeing:
+    return Seeing(simulated(data_dir), Drafter(detector, 0.5), clips_per_part)
+
+
 @pytest.fixture
-def run(data_dir: Path, tmp_path: Path) -> Callable[[str, Backend], list[dict[str, Any]]]:
-    def run(name: str, backend: Backend) -> list[dict[str, Any]]:
+def run(data_dir: Path, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    def run(name: str, backend: Backend, detector: Detector | None = None, part: int = PART) -> list[dict[str, Any]]:
         out = tmp_path / name
-        seeing = Seeing(simulated(data_dir), Drafter(SimulatorTruth(), 0.5), PART)
+        seeing = see(data_dir, detector or SimulatorTruth(), part)
         HodJob(seeing, Telling(TemplateRephraser, out / RECORDS_FOLDER), out, 0.0, 0).run({}, backend)
         return records(out)
 
@@ -62,15 +109,72 @@ def run(data_dir: Path, tmp_path: Path) -> Callable[[str, Backend], list[dict[st
 
 
 @pytest.mark.slow
-def test_processes_and_ray_write_the_same_records(run: Callable[[str, Backend], list[dict[str, Any]]]) -> None:
+def test_processes_and_ray_write_the_same_records(run: Callable[..., list[dict[str, Any]]]) -> None:
     alone = run("alone", partial(run_here, num_workers=1))
     assert len(alone) == NUM_CLIPS and len({record["clip_id"] for record in alone}) == NUM_CLIPS
     assert run("processes", partial(run_here, num_workers=2)) == alone
     assert run("ray", partial(run_on_ray, num_workers=2, num_rephrasers=1)) == alone
 
 
+@pytest.mark.slow
+def test_processes_share_the_clips_of_a_part(
+    run: Callable[..., list[dict[str, Any]]], tmp_path: Path, notes: Path
+) -> None:
+    """And write the very bytes that one would."""
+    alone = run("alone", partial(run_here, num_workers=1), part=NUM_CLIPS)
+    first, middle = alone[0]["clip_id"], alone[NUM_CLIPS // 2]["clip_id"]
+    detector = Noting(notes, {first}, PATIENCE, until=notes / f"{note(middle)} *")
+    run("processes", partial(run_here, num_workers=2), detector, NUM_CLIPS)
+    assert len({name.split()[-1] for name in os.listdir(notes)}) == 2
+    files = [tmp_path / name / RECORDS_FOLDER / "part-000000.parquet" for name in ("alone", "processes")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("num_workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_whoever_stops_waits_for_no_part(data_dir: Path, tmp_path: Path, notes: Path, num_workers: int) -> None:
+    corpus, half = simulated(data_dir), NUM_CLIPS // 2
+    slow = {corpus.clip_id(number) for number in range(half, NUM_CLIPS)}
+    seeing, folder = see(data_dir, Noting(notes, slow, 0.3), half), tmp_path / RECORDS_FOLDER
+    written = run_here(seeing, Telling(TemplateRephraser, folder), [0, 1], ignore, num_workers)
+    assert next(written).num_clips == half
+    del written  # as when its caller has failed
+    assert half <= len(os.listdir(notes)) < NUM_CLIPS
+    assert os.listdir(folder) == ["part-000000.parquet"]
+
+
+@pytest.fixture
+def ray_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A Ray of one core that works in another folder than this process."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    ray.shutdown()  # that of another test
+    ray.init("local", num_cpus=1, logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.chdir(tmp_path)
+    yield
+    ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    ray.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_elsewhere")
+def test_ray_writes_where_it_is_told_before_all_is_seen(data_dir: Path, tmp_path: Path, notes: Path) -> None:
+    """Relative paths are those of whoever asks; and telling needs no core, all of which may be busy with seeing."""
+    corpus, out = Path(os.path.relpath(data_dir)), Path("out")
+    last = simulated(corpus).clip_id(NUM_CLIPS - 1)
+    detector = Noting(Path(notes.name), {last}, PATIENCE, until=out / RECORDS_FOLDER / "part-*")
+    seeing = see(corpus, detector, NUM_CLIPS // 3)
+    start = time.monotonic()
+    HodJob(seeing, Telling(TemplateRephraser, out / RECORDS_FOLDER), out, 0.0, 0).run(
+        {}, partial(run_on_ray, num_workers=1, num_rephrasers=1)
+    )
+    assert time.monotonic() - start < PATIENCE
+    assert len(records(tmp_path / "out")) == NUM_CLIPS and not os.listdir(tmp_path / "elsewhere")
+
+
 def test_training_sees_the_captions_of_simulated_clips(
-    run: Callable[[str, Backend], list[dict[str, Any]]], data_dir: Path, tmp_path: Path
+    run: Callable[..., list[dict[str, Any]]], data_dir: Path, tmp_path: Path
 ) -> None:
     found = run("out", partial(run_here, num_workers=1))
     captions = f"corpus.captions={tmp_path / 'out' / CAPTIONS_FILE}"
@@ -85,7 +189,7 @@ def test_training_sees_the_captions_of_simulated_clips(
 def test_what_a_stage_refuses_is_told_in_its_own_words(tmp_path: Path, num_workers: int) -> None:
     write_video(tmp_path / "grey.mp4", [np.full((64, 64, 3), 90, np.uint8)] * 20, fps=10)
     (tmp_path / "clips.csv").write_text(
-        "video_id,start_second,end_second,narration\n" + "".join(f"grey,0,1.{i},x\n" for i in range(3))
+        "video_id,start_second,end_second,narration\n" + "".join(f"grey,0,1.{i},x\n" for i in range(8))
     )
     table = open_clip_table(tmp_path / "clips.csv", None, tmp_path)
     seeing = Seeing(
