@@ -2,88 +2,59 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from egorobot.pretrain.hod.account import ANY, Account, Claim
 from egorobot.pretrain.hod.clauses import (
-    HAND,
+    DENIED,
     NEGATION,
     PERSON,
+    SAID,
     UNKNOWN,
     UNSAID,
-    Place,
     Reading,
     read_places,
     read_verbs,
     read_ways,
 )
 from egorobot.pretrain.hod.events import BOTH, DIRECTIONS
-from egorobot.pretrain.hod.vocabulary import MOVING
-from egorobot.pretrain.hod.wording import plain
+from egorobot.pretrain.hod.kinds import BE_AT, BETWEEN, IN_HAND, ON_THING, STAY, led
+from egorobot.pretrain.hod.relations import (
+    BEFORE_WHICH,
+    BORDER,
+    EARLIER,
+    FLASHBACK,
+    LATER,
+    NEW_START,
+    NEXT,
+    PAUSE,
+    RELATIONS,
+    SAME,
+    SENTENCE,
+)
+from egorobot.pretrain.hod.vocabulary import MOVING, TOUCHING
+from egorobot.pretrain.hod.wording import HAND, plain
 from egorobot.pretrain.samples import SIDES
 
-ANY = "any"  # the side of a claim that names no hand
-
-# How a clause stands to those of its sentence.
-_NEXT, _SAME, _EARLIER, _LATER, _FLASHBACK = "next", "same", "earlier", "later", "flashback"
-_RELATIONS = {
-    **dict.fromkeys(("and then", "then", "next", "afterwards", "finally", "before then"), _NEXT),
-    **dict.fromkeys(("while", "whereas", "meanwhile", "simultaneously", "at the same time", "as", "when"), _SAME),
-    **dict.fromkeys(("as soon as", "once", "upon", "after", "following", "having"), _EARLIER),
-    **dict.fromkeys(("before", "prior to", "until"), _LATER),
-    **dict.fromkeys(("earlier", "previously", "beforehand"), _FLASHBACK),
-}
-_NEUTRAL = ("but", "and", "which", "who", "so that", "thereby", "thus")
-_WORDS = "|".join(sorted((*_RELATIONS, *_NEUTRAL), key=len, reverse=True)).replace(
-    "as|", "as(?! (?:well|if|though)\\b)|"
-)
-_BORDER = re.compile(rf"([,:;()—–]|\b(?:{_WORDS})\b)")
-_SENTENCE = re.compile(r"[.!?]+(?:\s|$)")
-_PAUSE = re.compile(r"^ (?:that|this|which|(?:the thing|an? |some |\w+ )*(?:pause|moment|while|seconds?))\b")
-_BEFORE_WHICH = re.compile(r"\bhand_([lrbosx])[ ,]*$")
-_NEW_START = re.compile(r",?(?:(?:and|but),|;|:|then)")  # after which a subordinate clause stands before its main one
 _LETTERS = {"l": "left", "r": "right", "b": BOTH, "x": ANY}
 _OTHER = {"left": "right", "right": "left"}
-_BETWEEN = {"approach", "part"}  # kinds of both hands together
 _OPPOSITES = [set(pair) for pair in DIRECTIONS]
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What is said of a hand: one of `kinds` was done, each of `ways` was gone, at `places`.
-
-    Attributes:
-        side: "left", "right", "both", or `ANY`.
-        kinds: of events, or `clauses.STAY`.
-        ways: as `Event.directions` puts them.
-        places: where.
-        text: the words, for a reason.
-        after: numbers of the claims that are said to have come before.
-    """
-
-    side: str
-    kinds: tuple[str, ...]
-    ways: tuple[str, ...] = ()
-    places: tuple[Place, ...] = ()
-    text: str = ""
-    after: tuple[int, ...] = ()
-
-
-def read_claims(text: str, nouns: Sequence[str]) -> tuple[list[Claim], list[str]]:
-    """Return what a caption claims, in its order, and those of its sentences that claim nothing.
-
-    What is not understood claims nothing.
+def read_claims(text: str, nouns: Sequence[str]) -> Account:
+    """Return what a caption claims, and what it has besides.
 
     Args:
         text: in lower case.
         nouns: names of objects that were seen, longest first.
     """
     reader, empty = _Reader(), []
-    for sentence in _SENTENCE.split(plain(text, nouns)):
+    for sentence in SENTENCE.split(plain(text, nouns)):
         before = len(reader.claims)
         reader.read(sentence)
-        if len(reader.claims) == before and sentence.strip():
+        if sentence.strip() and not any(claim.stance == SAID for claim in reader.claims[before:]):
             empty.append(sentence.strip())
-    return reader.claims, empty
+    return Account(reader.claims, empty, reader.unclear, reader.clauses)
 
 
 class _Reader:
@@ -91,6 +62,8 @@ class _Reader:
 
     def __init__(self) -> None:
         self.claims: list[Claim] = []
+        self.unclear: list[str] = []
+        self.clauses: list[tuple[str, bool]] = []
         self.side = ANY  # the hand that was named last
         self.latest: int | None = None  # the claim that the story goes on from
         self.of_side: dict[str, int] = {}  # the same of each hand
@@ -103,20 +76,25 @@ class _Reader:
         self.nameless: list[int] = []  # claims before the hand that they are of
         self.before = ("", False)  # relation of the clause before, and whether it was a gerund
         self.first = len(self.claims)
+        self.lead = Reading(UNSAID)  # ways and places before any claim: "to the left, ..."
         relation, link = "", ""
-        parts = _BORDER.split(sentence)
+        parts = BORDER.split(sentence)
         for i, part in enumerate(parts):
             if i % 2:
-                if part in ("which", "who") and (hand := _BEFORE_WHICH.search("".join(parts[:i]))):
+                if part in ("which", "who") and (hand := BEFORE_WHICH.search("".join(parts[:i]))):
                     self.side = self.said_side = self._named(hand[1])
-                relation = _RELATIONS.get(part, "") if part in _RELATIONS or parts[i - 1].strip() else relation
+                relation = RELATIONS.get(part, "") if part in RELATIONS or parts[i - 1].strip() else relation
                 link += part
             elif part.strip():
-                if relation in (_EARLIER, _LATER) and _NEW_START.match(link):
+                if relation in (EARLIER, LATER) and NEW_START.match(link):
                     self.main = None
                 link = ""
-                self._read_clause(part, "" if _PAUSE.search(part) else relation)
+                before = tuple(self.claims)
+                self._read_clause(part, "" if PAUSE.search(part) else relation)
+                self.clauses.append((part, tuple(self.claims) != before))
                 relation = ""
+        if self.lead.ways or self.lead.places:
+            self.unclear.append(sentence.strip())
 
     def _read_clause(self, clause: str, relation: str) -> None:
         readings = read_verbs(clause)
@@ -127,6 +105,8 @@ class _Reader:
             if number == 0 and not relation and reading.is_gerund and self.before[1]:
                 relation = self.before[0]  # "after taking it and lifting it"
             side, known = self._side_of(reading, side, number == 0, relation)
+            if reading.is_unclear:
+                self.unclear.append(clause.strip())
             if reading.kinds:
                 self._claim(reading, side, clause, relation if number == 0 or reading.is_gerund else "", known)
             self.before = relation, reading.is_gerund
@@ -137,13 +117,13 @@ class _Reader:
             return self.said_side, True
         if reading.subject == UNSAID:
             waits = self.said_side == ANY and len(self.claims) == self.first
-            waits = waits and (reading.is_gerund or relation in (_EARLIER, _LATER, _SAME))
+            waits = waits and (reading.is_gerund or relation in (EARLIER, LATER, SAME))
             return (side, not waits) if is_first or side != ANY else (self.said_side, True)
         self.side = self.said_side = self._named(reading.subject)
         for number in self.nameless:
             # What each of two hands does is told in two claims; here is but one.
             self.claims[number] = replace(self.claims[number], side=ANY if self.side == BOTH else self.side)
-            if (number, _LATER) not in self.ahead:
+            if self.claims[number].stance == SAID and (number, LATER) not in self.ahead:
                 self.latest = self.of_side[self.side] = number
         self.nameless = []
         return self.side, True
@@ -157,41 +137,51 @@ class _Reader:
 
     def _claim(self, reading: Reading, side: str, text: str, relation: str, known: bool) -> None:
         """Add what a verb claims: of each hand what is said of both."""
-        kinds = reading.kinds
-        if kinds == MOVING and side == ANY and reading.subject == UNSAID and known:  # "time goes on"
-            return
-        if _BETWEEN & {*kinds}:
+        ways, places = (*self.lead.ways, *reading.ways), (*self.lead.places, *reading.places)
+        kinds = led(reading.kinds) if self.lead.ways else reading.kinds
+        if kinds == MOVING and side == ANY and reading.subject == UNSAID and known and not (ways or places):
+            return  # "time goes on"
+        self.lead = Reading(UNSAID)
+        if BETWEEN & {*kinds}:
             if side == BOTH or reading.names_other:
-                side, kinds = BOTH, tuple(kind for kind in kinds if kind in _BETWEEN)
-            elif not (kinds := tuple(kind for kind in kinds if kind not in _BETWEEN)):
+                if reading.ways or reading.places:  # of a hand that comes or goes
+                    self._claim(replace(reading, kinds=MOVING), ANY if side == BOTH else side, text, relation, known)
+                side, kinds, ways, places = BOTH, tuple(kind for kind in kinds if kind in BETWEEN), (), ()
+            elif not (kinds := tuple(kind for kind in kinds if kind not in BETWEEN)):
+                self.unclear.append(text.strip())
                 return
-        for one in SIDES if side == BOTH and not _BETWEEN & {*kinds} else (side,):
-            turns = _in_turn(reading.ways)
-            for turn, ways in enumerate(turns):
+        for one in SIDES if side == BOTH and not BETWEEN & {*kinds} else (side,):
+            turns = _in_turn(ways)
+            for turn, at_once in enumerate(turns):
                 last = turn + 1 == len(turns)
-                places = tuple(p for p in reading.places if (turn == 0 if p.how == "from" else last))
-                self._add(Claim(one, kinds, ways, places, text.strip()), relation, known)
+                there = tuple(p for p in places if (turn == 0 if p.how == "from" else last))
+                self._add(Claim(one, kinds, at_once, there, text.strip(), (), reading.stance), relation, known)
 
     def _add(self, claim: Claim, relation: str, known: bool) -> None:
         """Add a claim, and what it comes after."""
         number, side = len(self.claims), claim.side
         after: set[int | None] = set()
-        reference = self.latest if relation == _FLASHBACK else self.main
-        if reference is not None and relation in (_EARLIER, _FLASHBACK):
+        if claim.stance != SAID:
+            self.claims.append(claim)
+            if not known:
+                self.nameless.append(number)
+            return
+        reference = self.latest if relation == FLASHBACK else self.main
+        if reference is not None and relation in (EARLIER, FLASHBACK):
             main = self.claims[reference]
             self.claims[reference] = replace(main, after=(*main.after, number))
             self.claims.append(claim)
             return
-        is_aside = reference is not None and relation == _SAME and self.claims[reference].side == side
-        waits = reference is None and relation == _LATER
+        is_aside = reference is not None and relation == SAME and self.claims[reference].side == side
+        waits = reference is None and relation == LATER
         if not is_aside and not waits:
-            after = {self.of_side.get(side), self.latest if relation in (_NEXT, _LATER) else None}
-            after |= {ahead for ahead, how in self.ahead if how == _EARLIER}
+            after = {self.of_side.get(side), self.latest if relation in (NEXT, LATER) else None}
+            after |= {ahead for ahead, how in self.ahead if how == EARLIER}
             for ahead, how in self.ahead:
-                if how == _LATER:
+                if how == LATER:
                     self.claims[ahead] = replace(self.claims[ahead], after=(*self.claims[ahead].after, number))
             self.ahead = []
-        if self.main is None and relation in (_EARLIER, _LATER):
+        if self.main is None and relation in (EARLIER, LATER):
             self.ahead.append((number, relation))
         elif not is_aside:
             self.main = number
@@ -203,24 +193,59 @@ class _Reader:
 
     def _go_on(self, clause: str, relation: str) -> None:
         """Read a clause without a verb: more of the claim before it, or the hand that comes next."""
-        if NEGATION.search(clause):
-            return
-        ways, places, hand = read_ways(clause), read_places(clause), HAND.search(clause)
+        told, hand = Reading(UNSAID, (), read_ways(clause), read_places(clause)), HAND.search(clause)
         before = self.claims[-1] if len(self.claims) > self.first else None
+        if NEGATION.search(clause):
+            self._deny(told, hand, before)
+            return
         if hand is not None:
             if before is not None and before.side == ANY and re.match(r" ?(?:by|with|using) ", clause):
-                self.claims[-1] = replace(before, side=self._named(hand[1]))
+                self.claims[-1] = before = replace(before, side=self._named(hand[1]))
             self.side = self.said_side = self._named(hand[1])
-        if before is None or not (ways or places) or not {*before.kinds} & {*MOVING}:
-            return
-        if hand is None and relation != _NEXT:
-            self.claims[-1] = replace(before, ways=(*before.ways, *ways), places=(*before.places, *places))
-            if len(turns := _in_turn(self.claims[-1].ways)) > 1:  # "to the right and back to the left"
-                self.claims[-1] = before
-                self._add(replace(before, ways=turns[-1], places=places, after=()), _NEXT, True)
-        elif hand is None or before.kinds == MOVING:
-            side = before.side if hand is None else self.side
-            self._add(replace(before, side=side, ways=ways, places=places, after=()), relation, True)
+            if kinds := _kinds_of_place(clause, told):
+                told = replace(told, subject=hand[1], kinds=kinds)
+                self._claim(told, self.side, clause, relation, True)
+        elif told.ways or told.places:
+            if before is None:
+                self.lead = replace(told, ways=(*self.lead.ways, *told.ways), places=(*self.lead.places, *told.places))
+            else:
+                self._extend(before, told, relation)
+
+    def _deny(self, told: Reading, hand: re.Match[str] | None, before: Claim | None) -> None:
+        """Add that a claim is not so of another hand, way or place: "up, but not to the left"."""
+        if before is not None and (told.ways or told.places or hand) and not {STAY, BE_AT} & {*before.kinds}:
+            side = self._named(hand[1]) if hand else before.side
+            kinds = led(before.kinds) if told.ways else before.kinds
+            denied = replace(before, side=side, kinds=kinds, ways=told.ways, places=told.places, stance=DENIED)
+            self._add(denied, "", True)
+
+    def _extend(self, before: Claim, told: Reading, relation: str) -> None:
+        """Add ways and places to the claim before, or what they tell of its hand besides."""
+        leads = bool(told.ways) or any(place.how != "at" for place in told.places)
+        more = replace(before, ways=told.ways, places=told.places, after=())
+        said_side = self.said_side if self.said_side in SIDES else ANY
+        of_one = replace(more, side=said_side if before.side == BOTH else before.side)
+        if {*before.kinds} & {*MOVING} and relation != NEXT:
+            whole = replace(before, ways=(*before.ways, *told.ways), places=(*before.places, *told.places))
+            if len(turns := _in_turn(whole.ways)) > 1:  # "to the right and back to the left"
+                self._add(replace(more, ways=turns[-1]), NEXT, True)
+            else:
+                self.claims[-1] = whole
+        elif leads:
+            self._add(replace(of_one, kinds=led(before.kinds)), relation, True)
+        elif {*before.kinds} & {STAY, *BETWEEN}:
+            self._add(replace(of_one, kinds=(BE_AT,)), relation, True)
+        else:
+            self.claims[-1] = replace(before, places=(*before.places, *told.places))
+
+
+def _kinds_of_place(clause: str, told: Reading) -> tuple[str, ...]:
+    """Return what a clause without a verb says that a hand does: "left hand up", "both hands are on the cup"."""
+    if told.ways or any(place.how != "at" for place in told.places):
+        return MOVING
+    if ON_THING.search(clause) or (IN_HAND.search(clause) and "the thing" in clause):
+        return TOUCHING
+    return (BE_AT,) if told.places else ()
 
 
 def _in_turn(ways: Sequence[str]) -> list[tuple[str, ...]]:

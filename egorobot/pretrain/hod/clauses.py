@@ -1,21 +1,25 @@
 """What each verb of a caption in `wording` says: of which hand, which kinds of events, which way and where."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from egorobot.pretrain.hod.vocabulary import IRREGULAR_PARTICIPLES, MOVING, TOUCHING, VERB, Verb, verb_of
-from egorobot.pretrain.hod.wording import WAYS
+from egorobot.pretrain.hod.kinds import BE_AT, BETWEEN, IN_HAND, STAY, kinds_of, kinds_of_thing, led
+from egorobot.pretrain.hod.vocabulary import IRREGULAR_PARTICIPLES, VERB, Verb, verb_of
+from egorobot.pretrain.hod.wording import HAND, PLACE, WAY, WAYS
 
-STAY = "stay"  # the kind of a claim that a hand goes nowhere; no event is called so
+SAID, DENIED, POSSIBLE = "said", "denied", "possible"  # stances: is so, is not so, may be so or is meant to be so
 PERSON = "person"  # the subject of a verb that names a person and no hand
 UNSAID = ""  # the subject of a verb that has its subject from before
 UNKNOWN = "?"  # the hand of which nothing is said: "the cup is lifted"
 
-HAND = re.compile(r"\bhand_([lrbosx])\b")
 NEGATION = re.compile(
     r"\b(?:not|never|without|hardly|barely|scarcely|no longer|neither|nor|no hand_\w|instead of|rather than"
-    r"|fail(?:s|ed)? to|avoids?|stop(?:s|ped)?|ceases?(?: to)?)\b"
+    r"|fail(?:s|ed)? to|avoids?)\b"
 )
+_INSTEAD = re.compile(r"\b(?:instead of|rather than|not|never)\b")
+_STOPS = re.compile(r"\b(?:stop(?:s|ped)?|ceases?(?: to)?)\b")
+# Which moment is meant is not told: what is denied of one may be so at another, and what stops has been so.
+_FOR_A_TIME = re.compile(r"\b(?:any ?more|any longer|no longer|further|yet|until|at first|stop(?:s|ped)?|ceases?)\b")
 _ALTERNATIVE = re.compile(r"^\s*(?:or|nor)\b")
 _POSSIBLE = re.compile(r"\b(?:may|might|could|would|should|must|will|can)(?: \w+)?$")
 _PURPOSE = re.compile(r"\bto$")
@@ -34,19 +38,7 @@ _OBJECT = re.compile(
     r"|(?:the|an?|his|her|its|their|two|three|some) (?!little|bit|short|small|few|way|same)\w+)\b"
 )
 _HAND_OBJECT = re.compile(rf"^{_ADVERBS} (?:only )?hand_([lrbosx])\b")
-_ABOUT_THING = re.compile(r"\b(?:the thing|it|them|for)\b")
-_NEARER = re.compile(r"\b(?:toward|towards|nearer|closer|to|near|for) (?:to )?the thing\b|\bfor (?:it|them)\b")
-_FARTHER = re.compile(r"\b(?:away|back) from (?:the thing|it|them)\b")
-_NEARER_HAND = re.compile(r"\b(?:toward|towards|nearer|closer|to|near) (?:to )?(?:hand_\w|each other|one another)\b")
-_FARTHER_HAND = re.compile(r"\b(?:away )?from (?:hand_\w|each other|one another)\b")
-_STILL = re.compile(
-    r"\b(?:still|in place|motionless|stationary|in the same place|immobile|steady|its position|position)\b"
-)
-_NO_PLACE_TO_STAY = re.compile(r"^ (?:empty|free|visible|open|closed|shut|in view|out of|at_)")
-_PLACE = re.compile(r"\b(from|to|toward|at)_(\d)(\d)\b")
-_WAY = re.compile(r"\bw_\w+\b")
 _OF_HANDS = ("motion", "reach", "withdraw", "hold", "stay")  # what a person does with a hand itself
-_LEADING = ("motion", "reach", "withdraw", "take", "approach")  # senses with a way
 
 
 @dataclass(frozen=True)
@@ -75,7 +67,8 @@ class Reading:
         places: where it happens.
         is_gerund: whether it is a form in -ing.
         names_other: whether what happens is between the hand and another one.
-        is_denied: whether it is said not to be so.
+        stance: `SAID`, `DENIED` or `POSSIBLE`.
+        is_unclear: whether it tells something of a hand, a way or a place, and not what was done.
     """
 
     subject: str
@@ -84,7 +77,8 @@ class Reading:
     places: tuple[Place, ...] = ()
     is_gerund: bool = False
     names_other: bool = False
-    is_denied: bool = False
+    stance: str = SAID
+    is_unclear: bool = False
 
 
 def read_verbs(clause: str) -> list[Reading]:
@@ -96,22 +90,31 @@ def read_verbs(clause: str) -> list[Reading]:
         last = number + 1 == len(verbs)
         after = clause[match.end() : len(clause) if last else verbs[number + 1].start()].rstrip()
         reading = _read(before, match, after, number == 0)
-        denied = NEGATION.search(before) or (readings and readings[-1].is_denied and _ALTERNATIVE.match(before))
+        denied = (
+            NEGATION.search(before)
+            or _STOPS.search(before)
+            or (readings and readings[-1].stance == DENIED and _ALTERNATIVE.match(before))
+        )
         helps = not after.strip() and not last and verbs[number + 1].group().endswith("ing")  # "keeps moving"
-        if denied or helps or _is_no_deed(before.rstrip()):
-            reading = Reading(reading.subject, is_gerund=reading.is_gerund, is_denied=bool(denied))
+        if helps:
+            reading = Reading(reading.subject, is_gerund=reading.is_gerund, stance=DENIED if denied else SAID)
+        elif denied:
+            reading = _denied(reading, verb_of(match), before, after)
+        elif _is_no_deed(before.rstrip()):
+            told = bool(reading.ways or reading.places)  # of what is but meant, these must be those that were seen
+            reading = replace(reading, kinds=reading.kinds if told else (), stance=POSSIBLE, is_unclear=False)
         readings.append(reading)
     return readings
 
 
 def read_ways(clause: str) -> tuple[str, ...]:
     """Return the ways that words name, in order."""
-    return tuple(dict.fromkeys(WAYS[token] for token in _WAY.findall(clause)))
+    return tuple(dict.fromkeys(WAYS[token] for token in WAY.findall(clause)))
 
 
 def read_places(clause: str) -> tuple[Place, ...]:
     """Return the places that words name, in order."""
-    return tuple(Place(how, int(row), int(column)) for how, row, column in _PLACE.findall(clause))
+    return tuple(Place(how, int(row), int(column)) for how, row, column in PLACE.findall(clause))
 
 
 def _is_no_deed(before: str) -> bool:
@@ -134,14 +137,33 @@ def _read(before: str, match: re.Match[str], after: str, is_first: bool) -> Read
     of_thing = of_thing and (subject == UNKNOWN or HAND.search(before) is None)
     with_object = not moves_hand and (is_passive or of_thing or bool(_OBJECT.search(after)))
     if of_thing and verb.sense != "motion":
-        return Reading(subject, is_gerund=is_gerund)
-    kinds, between = _kinds(verb, form, after, with_object, moves_hand)
+        kinds, between = kinds_of_thing(verb, after), False
+        subject = in_hand[1] if (in_hand := IN_HAND.search(after)) else subject
+    else:
+        kinds, between = kinds_of(verb, form, after, with_object, moves_hand)
     if subject == PERSON and not with_object and verb.sense in ("motion", "stay"):  # who walks, or stands
         kinds = ()
-    ways = read_ways(after) if set(kinds) & set(MOVING) and verb.sense in _LEADING else ()
-    if verb.way and verb.way not in ways and kinds:
-        ways = (*ways, verb.way)
-    return Reading(subject, kinds, ways, read_places(after), is_gerund, between)
+    tokens = _INSTEAD.split(after)[0]
+    tokens = before + tokens if is_first else tokens  # "from the left, ..."
+    ways, places = read_ways(tokens), read_places(tokens)
+    if kinds and verb.sense == "stay":
+        ways = ()
+    elif kinds:
+        if verb.sense == "release":  # what is let go of falls
+            ways = tuple(way for way in ways if way != "down")
+        kinds = led(kinds) if ways and not set(kinds) <= BETWEEN else kinds
+        ways = (*ways, verb.way) if verb.way and verb.way not in ways else ways
+    unclear = not kinds and bool(ways or places or (verb.needs_object and HAND.fullmatch(f"hand_{subject}")))
+    return Reading(subject, kinds, ways, places, is_gerund, between, is_unclear=unclear)
+
+
+def _denied(reading: Reading, verb: Verb, before: str, after: str) -> Reading:
+    """Return what is denied, with no kinds where tracks do not tell it."""
+    kinds = tuple(kind for kind in reading.kinds if verb.sense != "place" or kind == "release")
+    for_a_time = _FOR_A_TIME.search(before + after) or ("without" in before and "release" in kinds)
+    if for_a_time or verb.sense == "work" or {STAY, BE_AT} & {*kinds}:
+        kinds = ()
+    return replace(reading, kinds=kinds, stance=DENIED, is_unclear=False)
 
 
 def _is_passive(before: str, form: str, after: str) -> bool:
@@ -168,56 +190,3 @@ def _subject(before: str, after: str, is_first: bool, is_passive: bool) -> str:
     if is_passive or _THING_LAST.search(before.rstrip()):
         return UNKNOWN
     return PERSON if _PERSON.search(before) else UNSAID
-
-
-def _kinds(verb: Verb, form: str, after: str, with_object: bool, moves_hand: bool) -> tuple[tuple[str, ...], bool]:
-    """Return the kinds of events that a verb stands for, and whether it names another hand besides."""
-    if verb.needs_object and not with_object:
-        return (), False
-    match verb.sense:
-        case "motion":
-            return _motion(after, with_object, moves_hand)
-        case "reach":
-            return (("reach",) if _ABOUT_THING.search(after) else ("reach", "move")), False
-        case "withdraw":
-            if with_object:
-                return ("carry",), False
-            return (("withdraw",) if _ABOUT_THING.search(after) else ("withdraw", "move")), False
-        case "take":
-            leads = form.startswith(("tak", "took")) and (_WAY.search(after) or re.search(r"\b(?:from|to)_", after))
-            return (("carry",) if leads else ("take",)), False
-        case "hold":
-            if not with_object:
-                return ((STAY,) if _STILL.search(after) else () if moves_hand else ("hold", "carry")), False
-            return (("hold",) if _STILL.search(after) else ("hold", "carry")), False
-        case "stay":
-            return (() if _NO_PLACE_TO_STAY.search(after) else (STAY,)), False
-        case "release":
-            return ("release",), False
-        case "place":
-            return ("release", "carry"), False
-        case "approach":
-            return (("approach",) if HAND.search(after) else ("reach", "approach")), bool(HAND.search(after))
-        case "meet":
-            return (("reach",) if _NEARER.search(after) else ("approach",)), bool(HAND.search(after))
-        case "part":
-            return ("part",), bool(HAND.search(after))
-    return TOUCHING, False  # whatever is worked, turned or touched is in the hand
-
-
-def _motion(after: str, with_object: bool, moves_hand: bool) -> tuple[tuple[str, ...], bool]:
-    if with_object:
-        return ("carry",), False
-    if re.search(r"\bhand_b\b.* (?:together|closer|nearer)\b", after):
-        return ("approach",), True
-    if re.search(r"\bhand_b\b.* apart\b", after):
-        return ("part",), True
-    if _FARTHER_HAND.search(after) and not moves_hand:
-        return ("part",), True
-    if _NEARER_HAND.search(after) and not moves_hand:
-        return ("approach",), True
-    if _FARTHER.search(after):
-        return ("withdraw",), False
-    if _NEARER.search(after):
-        return ("reach",), False
-    return MOVING, False

@@ -1,23 +1,27 @@
 """Whether a caption says what was seen: sides, directions, places, order and objects, against the events of its tracks.
 
 A caption is read claim by claim. A claim must be an event of its hand, and claims must follow
-each other as their events do. Nouns must be in the narration or the detections. What is not
-understood claims nothing; a sentence that claims nothing of what happened is no good either.
+each other as their events do; what is denied must not be one. Nouns must be in the narration or
+the detections. A sentence that claims nothing of what happened is no good, and neither is what
+is not understood: a way, a place or a word that is in no claim and no list of plain words.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from egorobot.pretrain.hod.claims import ANY, Claim, read_claims
-from egorobot.pretrain.hod.clauses import STAY, Place
-from egorobot.pretrain.hod.events import BOTH, Event, place_words
+from egorobot.pretrain.hod.account import ANY, Account, Claim
+from egorobot.pretrain.hod.claims import read_claims
+from egorobot.pretrain.hod.clauses import DENIED, SAID, Place
+from egorobot.pretrain.hod.events import BOTH, MINOR, Event, place_words
+from egorobot.pretrain.hod.kinds import BE_AT, STAY
+from egorobot.pretrain.hod.strange_words import is_told_besides, strange_nouns, strange_words
 from egorobot.pretrain.hod.turns import cosine
 from egorobot.pretrain.hod.vocabulary import MOVING
-from egorobot.pretrain.hod.wording import in_words, strange_nouns
+from egorobot.pretrain.hod.wording import in_words
 
-# Kinds: which hand, which way, where, in which order, with what; something that no hand did; nothing at all.
+# Kinds: which hand, which way, where, in which order, with what; something that no hand did; nothing that is clear.
 FAULTS = ("side", "direction", "place", "order", "object", "action", "vague")
 MINOR_CLAIM = 0.3  # share of a move's larger part from which its smaller one may be named
 PLACE_TOLERANCE = 0.07  # of the image's side that a place may lie outside the third that is named
@@ -49,20 +53,31 @@ def find_faults(text: str, events: Sequence[Event], nouns: Iterable[str], allowe
     names = [noun.lower() for noun in nouns if noun]
     known = sorted({*names}, key=len, reverse=True)
     lowered = text.lower()
-    faults = [
-        Fault("object", f"there is no {noun} in what was seen") for noun in strange_nouns(lowered, known, allowed)
-    ]
+    nouns_unseen = strange_nouns(lowered, known, allowed)
+    faults = [Fault("object", f"there is no {noun} in what was seen") for noun in nouns_unseen]
     name = names[0] if names else "object"
-    read, empty = read_claims(lowered, known)
-    claims = [replace(claim, text=in_words(claim.text, name)) for claim in read]
-    if events and not claims:
+    account = read_claims(lowered, known)
+    claims = [replace(claim, text=in_words(claim.text, name)) for claim in account.claims]
+    if events and not any(claim.stance == SAID for claim in claims):
         faults.append(Fault("vague", "nothing is said of which hand did what, and which way"))
     elif events:
-        faults += [Fault("vague", f"'{in_words(one, name)}' says nothing of what a hand did") for one in empty]
+        faults += [Fault("vague", f"'{in_words(one, name)}' says nothing of what a hand did") for one in account.empty]
+        faults += _not_understood(account, name, allowed, " ".join(nouns_unseen).split())
     faults += [fault for claim in claims if (fault := _judge(claim, events)) is not None]
     if not faults and (reason := _disorder(claims, events)):
         faults.append(Fault("order", reason))
     return faults
+
+
+def _not_understood(account: Account, name: str, allowed: Collection[str], told: Collection[str]) -> Iterator[Fault]:
+    """Yield what a caption has besides its claims; words that are `told` are known to be wrong."""
+    for clause in dict.fromkeys(account.unclear):
+        yield Fault("vague", f"it is not clear what a hand did in '{in_words(clause, name)}'")
+    for clause, claims in account.clauses:
+        words = allowed if claims or is_told_besides(clause) else ()
+        for word in dict.fromkeys(strange_words(clause, words)):
+            if word not in told:
+                yield Fault("object", f"'{word}' is nothing that was seen: leave it out")
 
 
 def _judge(claim: Claim, events: Sequence[Event]) -> Fault | None:
@@ -71,6 +86,13 @@ def _judge(claim: Claim, events: Sequence[Event]) -> Fault | None:
     if STAY in claim.kinds:
         moved = any(event.kind in MOVING for event in own) and not any(event.kind == "hold" for event in own)
         return Fault("action", f"'{claim.text}': {who} moved") if moved and claim.side != ANY else None
+    if BE_AT in claim.kinds:
+        elsewhere = own and not any(_is_at(event, place) for event in own for place in claim.places)
+        return Fault("place", f"'{claim.text}': {who} was not there") if elsewhere else None
+    if claim.stance == DENIED:
+        stayed = claim.kinds == MOVING and any(event.kind == "hold" for event in own)
+        is_so = any(is_met(claim, event, MINOR) for event in own) and not stayed
+        return Fault("action", f"'{claim.text}': {who} did so") if is_so else None
     if any(is_met(claim, event) for event in own):
         return None
     if any(is_met(claim, event) for event in events if event.side != claim.side):
@@ -86,13 +108,14 @@ def _judge(claim: Claim, events: Sequence[Event]) -> Fault | None:
     return Fault("action", f"'{claim.text}': {who} did no such thing")
 
 
-def is_met(claim: Claim, event: Event) -> bool:
-    """Return whether `event` is what is claimed, whichever hand did it."""
-    return event.kind in claim.kinds and _leads(event, claim.ways) and all(_is_at(event, p) for p in claim.places)
+def is_met(claim: Claim, event: Event, minor: float = MINOR_CLAIM) -> bool:
+    """Return whether `event` is what is claimed, whichever hand did it; `minor` as `Event.directions` has it."""
+    is_way = event.kind in claim.kinds and _leads(event, claim.ways, minor)
+    return is_way and all(_is_at(event, place) for place in claim.places)
 
 
-def _leads(event: Event, ways: Iterable[str]) -> bool:
-    seen = event.directions(MINOR_CLAIM)
+def _leads(event: Event, ways: Iterable[str], minor: float = MINOR_CLAIM) -> bool:
+    seen = event.directions(minor)
     return all(way in seen for way in ways)
 
 
@@ -125,7 +148,8 @@ def _disorder(claims: Sequence[Claim], events: Sequence[Event]) -> str:
     Each claim is taken for the earliest event that it can be; if that does not do, nothing does.
     """
     found: dict[int, int] = {}  # event of each claim
-    waiting = [number for number, claim in enumerate(claims) if STAY not in claim.kinds]
+    states = {STAY, BE_AT}
+    waiting = [n for n, claim in enumerate(claims) if claim.stance == SAID and not states & {*claim.kinds}]
     while waiting:
         ready = [n for n in waiting if not any(other in waiting for other in claims[n].after)]
         if not ready:  # said to be before each other

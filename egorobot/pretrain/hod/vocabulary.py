@@ -38,7 +38,7 @@ def _forms(*lemmas: str) -> str:
     return "|".join(patterns)
 
 
-_IT = r"(?: (?:it|them|this|that|the thing))?"
+_IT = r"(?: (?:it|them|one|this|that|the thing))?"
 _COME = r"(?:come|comes|came|coming|move|moves|moved|moving|draw|draws|drew|drawing|get|gets|got|getting|bring|brings)"
 _DRAW = r"(?:draw|draws|drew|drawn|drawing|pull|pulls|pulled|pulling)"
 _PUT = r"(?:put|puts|putting|set|sets|setting|lay|lays|laid|laying)"
@@ -58,8 +58,10 @@ _PATTERNS: tuple[tuple[Verb, str], ...] = (
     (Verb("place", needs_object=True), rf"{_PUT}|{_forms('place', 'deposit')}"),
     (Verb("take"), rf"(?:take|takes|took|taken|taking)(?: hold)?|{_forms('grab', 'grasp', 'seize')}"),
     (Verb("take"), rf"{_forms('pick')}{_IT}(?: w_up)?|{_forms('snatch')}"),
+    (Verb("grip", needs_object=True), r"(?:make|makes|made|making) (?:\w+ )?contact with"),
     (Verb("grip", needs_object=True), _forms("grip", "clutch", "clasp", "touch")),
-    (Verb("hold"), rf"hold|holds|held|holding|keep|keeps|kept|keeping|{_forms('steady', 'stabilize', 'stabilise')}"),
+    (Verb("hold"), rf"hold|holds|held|holding|keep|keeps|kept|keeping|{_forms('steady', 'anchor')}"),
+    (Verb("hold"), _forms("stabilize", "stabilise", "brace")),
     (Verb("hold", needs_object=True), _forms("support", "maintain")),
     (Verb("stay"), _forms("stay", "remain", "rest", "linger")),
     (Verb("stay"), r"(?:is|are|was|were)(?: held| kept)? (?:still|motionless|stationary|idle|at rest)"),
@@ -71,6 +73,7 @@ _PATTERNS: tuple[tuple[Verb, str], ...] = (
     (Verb("motion", "down"), rf"lowers|lowered|lowering|lower(?= (?:it|them|the|hand_\w)\b)|{_forms('descend')}"),
     (Verb("motion", "down"), r"sink|sinks|sank|sinking|drop|drops|dropped|dropping|fall|falls|fell|falling"),
     (Verb("motion"), _forms("move", "push", "pull", "drag", "carry", "shift", "transport", "transfer")),
+    (Verb("motion"), _forms("guide", "tug", "shove", "nudge", "steer", "haul", "yank", "convey", "return", "relocate")),
     (Verb("motion"), _forms("glide", "drift", "travel", "head", "sweep", "advance") + "|swept"),
     (Verb("motion"), r"slide|slides|slid|sliding|bring|brings|brought|bringing|swing|swings|swung|swinging"),
     (Verb("motion"), r"go|goes|went|gone|going|come|comes|came|coming|drawn?|draws|drew|drawing"),

@@ -7,9 +7,10 @@ column of the image's thirds, 9 for any.
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 
 from egorobot.pretrain.hod.events import COLUMNS, ROWS
+from egorobot.pretrain.hod.lexicon import DETERMINERS, FUNCTION_WORDS, NOUNS_OF_NOTHING, is_adverb
 from egorobot.pretrain.hod.vocabulary import VERB
 from egorobot.pretrain.samples import SIDES
 
@@ -20,10 +21,6 @@ def _compiled(*rules: tuple[str, str]) -> list[tuple[re.Pattern[str], str]]:
     return [(re.compile(pattern), token) for pattern, token in rules]
 
 
-_DETERMINERS = (
-    r"the|an?|his|her|its|their|my|your|this|that|these|those|another|some|several|many|each|every|two|three|four|five"
-    r"|six|seven|eight|nine|ten|\w+'s"
-)
 _HAND = r"(?:hand|palm|fist|arm|forearm|fingers)"
 _OWN = r"\b(?:(?:the|an?|his|her|its|their|my|your|one|both|\w+'s) )?(?:(?:person|wearer|user)'s )?"
 _ADJECTIVE = r"(?:,? ?(?:gloved|bare|open|closed|free|empty|outstretched),? )?"
@@ -32,7 +29,10 @@ _HANDS = _compiled(
     (rf"{_OWN}right{_ADJECTIVE} ?(?:{_HAND} )?and (?:{_OWN})?left {_HAND}s?\b(?! \w+s\b)", "hand_b"),
     (rf"{_OWN}left[ -]?{_ADJECTIVE}{_HAND}\b(?! side)", "hand_l"),
     (rf"{_OWN}right[ -]?{_ADJECTIVE}{_HAND}\b(?! side)", "hand_r"),
-    (r"\b(?:both|two|each)(?: (?:of )?(?:the|his|her|their|its))?(?: two)? hands?\b", "hand_b"),
+    (
+        r"\b(?:(?:the|his|her|their|its) )?(?:both|two|each)(?: (?:of )?(?:the|his|her|their|its))?(?: two)? hands?\b",
+        "hand_b",
+    ),
     (rf"{_OWN}(?:two )?hands\b", "hand_b"),
     (rf"{_OWN}(?:other|opposite) (?:hand|one)\b", "hand_o"),
     (rf"{_OWN}same hand\b", "hand_s"),
@@ -83,6 +83,7 @@ _PLAIN_WAYS = _compiled(
         r"\b(?:the )?(?:distance|gap|space) between hand_b (?:\w+ )?(?:decreas|shrink|narrow|clos|lessen)\w+",
         "hand_b move closer",
     ),
+    (r"\b(?:left|right) of\b", "beside"),
     (r"\b(?:to|toward|towards) (?:the|its|his|her) (?=left\b|right\b)", ""),
     (r"\b(?:to|toward|towards) the (?:very )?top\b", "w_up"),
     (r"\b(?:to|toward|towards) the (?:very )?bottom\b", "w_down"),
@@ -102,31 +103,12 @@ _JUST = re.compile(  # "right above it", unlike "moves right above it"
     r"(\b\w+ |^)(?<!the )right"
     r"(?= (?:away|next|above|below|before|after|behind|beside|on|there|now|at|by|in|over|under)\b)"
 )
-# Words that end the words of an article.
-_FUNCTION_WORDS = {
-    "in", "on", "at", "to", "into", "onto", "of", "off", "and", "or", "nor", "with", "while", "by", "for", "from",
-    "over", "under", "inside", "during", "using", "near", "then", "as", "but", "so", "that", "which", "who", "when",
-    "where", "before", "after", "once", "until", "is", "are", "was", "were", "be", "been", "being", "has", "have",
-    "had", "having", "it", "them", "he", "she", "they", "not", "never", "without", "both", "toward", "towards", "away",
-    "along", "across", "around", "through", "against", "between", "above", "below", "behind", "beside", "upon", "out",
-    "back", "up", "down", "there", "here", "still", "also", "again", "slightly", "a", "an", "the", "his", "her", "its",
-    "their", "can", "may", "will", "does", "do", "did", "together", "apart", "closer", "nearer", "first", "next",
-    "finally", "simultaneously", "meanwhile", "begins", "starts", "continues", "stops", "keeps", "appears", "seems",
-    "comes", "uses", "used", "just", "about", "than", "if", "because", "since", "via",
-}  # fmt: skip
-_NOUNS_OF_NOTHING = {  # that name no object
-    "hand", "hands", "palm", "fist", "arm", "forearm", "fingers", "finger", "wrist", "body", "person", "wearer", "user",
-    "operator", "actor", "man", "woman", "chef", "lady", "camera", "image", "frame", "view", "scene", "picture",
-    "screen", "video", "clip", "corner", "edge", "side", "sides", "position", "place", "middle", "center", "way",
-    "ways", "direction", "directions", "distance", "path", "arc", "line", "gap", "space", "course", "motion", "motions",
-    "movement", "movements", "moment", "time", "pause", "end", "start", "beginning", "meantime", "process", "action",
-    "turn", "reach", "grip", "hold", "grasp", "contact", "control", "height", "level", "bit", "little", "while", "rest",
-    "thing", "others", "one", "both", "each", "second", "first", "former", "latter", "opposite",
-}  # fmt: skip
-_MODIFIERS = {*SIDES, *ROWS, *COLUMNS, "other", "same", "top", "bottom", "two"}  # the same, if no noun follows
-_MODIFIER = rf"(?!(?:{'|'.join(sorted(_FUNCTION_WORDS))}|hands?|\w+ly)\b)[a-z'-]+ "
-_WHOLE_THING = re.compile(rf"\b(?:{_DETERMINERS}|both|all) (?:{_MODIFIER}){{0,4}}?thing\b")
-_TOKEN = re.compile(r"\b(?:hand_[lrbosx]|w_(?:left|right|up|down)|(?:from|toward|to|at)_\d\d)\b")
+_MODIFIER = rf"(?!(?:{'|'.join(sorted(FUNCTION_WORDS))}|hands?|\w+ly)\b)[a-z'-]+ "
+_WHOLE_THING = re.compile(rf"\b(?:{DETERMINERS}|both|all) (?:{_MODIFIER}){{0,4}}?thing\b")
+HAND = re.compile(r"\bhand_([lrbosx])\b")
+WAY = re.compile(r"\bw_\w+\b")
+PLACE = re.compile(r"\b(from|to|toward|at)_(\d)(\d)\b")
+TOKEN = re.compile(r"\b(?:hand_[lrbosx]|w_(?:left|right|up|down)|(?:from|toward|to|at)_\d\d)\b")
 _HAND_WORDS = {"l": "the left hand", "r": "the right hand", "b": "both hands", "o": "the other hand",
                "s": "the same hand", "x": "the hand"}  # fmt: skip
 _ANY_THING = re.compile(r"\b(?:the |an? |this |that |these |those )?(?:object|item|thing)s?\b")
@@ -139,8 +121,9 @@ def plain(text: str, nouns: Sequence[str]) -> str:
         text: in lower case.
         nouns: names of objects, longest first.
     """
-    text = _with_hands(_with_things(text, nouns))
+    text = with_hands_and_things(text, nouns)
     text = re.sub(r"n't\b|\bcannot\b", " not", text)
+    text = re.sub(r"\bnot (?=(?:only|just|merely|simply)\b)", "", text)  # it is so, and more than that
     text = _PLACE.sub(_place_token, text)
     text = _ONLY_SIDE.sub(lambda match: f"hand_{match[1][0]}", text)
     text = _JUST.sub(lambda match: match[0] if VERB.fullmatch(match[1].strip()) else f"{match[1]}just", text)
@@ -149,10 +132,20 @@ def plain(text: str, nouns: Sequence[str]) -> str:
     return re.sub(r" +", " ", text).strip()
 
 
+def with_hands_and_things(text: str, nouns: Sequence[str]) -> str:
+    """Return a caption with tokens for hands, and with "the thing" for what was seen.
+
+    Args:
+        text: in lower case.
+        nouns: names of objects, longest first.
+    """
+    return _with_hands(_with_things(text, nouns))
+
+
 def in_words(text: str, noun: str) -> str:
     """Return a plain wording without tokens, as a person would put it; `noun` is what the thing is called."""
     text = text.replace("the thing", f"the {noun}")
-    return _TOKEN.sub(_words_of_token, text)
+    return TOKEN.sub(_words_of_token, text)
 
 
 def _words_of_token(match: re.Match[str]) -> str:
@@ -165,40 +158,6 @@ def _words_of_token(match: re.Match[str]) -> str:
     return f"{head} the {'centre' if tail == '11' else f'{row} {column}'.strip()}"
 
 
-def strange_nouns(text: str, nouns: Sequence[str], allowed: Collection[str] = ()) -> list[str]:
-    """Return what a caption names with an article, a possessive or a number, and nobody saw.
-
-    Args:
-        text: in lower case.
-        nouns: names of objects that were seen, longest first.
-        allowed: words that may be named besides.
-    """
-    return sorted(
-        {phrase for phrase in _phrases(_with_hands(_with_things(text, nouns))) if _is_strange(phrase, allowed)}
-    )
-
-
-def _phrases(text: str) -> Iterator[str]:
-    """Yield the words that belong to each article: adjectives, then a noun."""
-    for match in re.finditer(rf"\b(?:{_DETERMINERS}) (?=([a-z' -]+))", text):
-        words: list[str] = []
-        for word in match[1].split():
-            if word in _FUNCTION_WORDS or "_" in word or word.endswith("ly"):
-                break
-            if words and (VERB.fullmatch(word) or word.endswith("ing")):
-                break
-            words.append(word)
-            if word in _NOUNS_OF_NOTHING:
-                break
-        if words and not (len(words) == 1 and VERB.fullmatch(words[0])):
-            yield " ".join(words)
-
-
-def _is_strange(phrase: str, allowed: Collection[str]) -> bool:
-    noun = phrase.split()[-1]
-    return noun not in _NOUNS_OF_NOTHING | _MODIFIERS and not {noun, noun.removesuffix("s")} & {*allowed}
-
-
 def _with_things(text: str, nouns: Sequence[str]) -> str:
     """Return `text` with "the thing" for what `nouns` name, with or without adjectives, one or more."""
     text = re.sub(r"[’`]", "'", text)
@@ -206,7 +165,8 @@ def _with_things(text: str, nouns: Sequence[str]) -> str:
         text = re.sub(rf"\b{_one_or_more(noun)}\b", "thing", text)
     for noun in nouns:  # "the door" of a left cabinet door, but not "the right door"
         head = noun.split()[-1]
-        if head != noun:
+        # What tells a way or a hand names nothing, even where a name ends in it.
+        if head != noun and head not in FUNCTION_WORDS | NOUNS_OF_NOTHING | {*SIDES} and not is_adverb(head):
             others = {"left", "right", "top", "bottom", "upper", "lower", "other"} - {*noun.split()}
             before = "".join(rf"(?<!\b{word} )" for word in sorted(others))
             text = re.sub(rf"{before}\b{_one_or_more(head)}\b", "thing", text)
