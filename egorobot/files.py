@@ -128,6 +128,7 @@ def sole_user(folder: Path, content: str, wait: bool = False) -> Iterator[None]:
 
     Raises:
         BusyError: another process is at it.
+        UserError: the folder cannot be written to.
     """
     path = folder / LOCK_FILE
     handle = _lock(path, wait, f"another process writes {content} in {folder}")
@@ -141,7 +142,10 @@ def sole_user(folder: Path, content: str, wait: bool = False) -> Iterator[None]:
 def _lock(path: Path, wait: bool, busy: str) -> int:
     """Return a handle of the file at `path`, made if need be, that no other process holds."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise UserError(f"{path.parent} cannot be written to ({error.strerror}): choose another place") from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -24,8 +24,10 @@ def check_options(config: DictConfig) -> None:
     Raises:
         UserError: a number is too small, or a name is unknown.
     """
+    from egorobot.policies.registry import END_TO_END, NO_ENCODER
+
     smallest = {"num_demos": 1, "videos": 0, "seed": 0, "demo_seed": 0, "image_size": MIN_IMAGE_SIZE}
-    if config.policy.readout is not None:
+    if config.policy.readout is not None and config.encoder not in (NO_ENCODER, END_TO_END):
         smallest["num_demos"] = 2
     for name, least in smallest.items():
         if config[name] < least:

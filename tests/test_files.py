@@ -80,3 +80,9 @@ def test_what_is_written_has_to_be_what_is_there(tmp_path: Path) -> None:
         check_out(tmp_path / "file", folder=True)
     check_out(tmp_path / "file")
     check_out(tmp_path / "new", folder=True)
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".lock").mkdir()  # to root, folders without the right to write are no others
+    with pytest.raises(UserError, match=r"cannot be written to .*: choose another place"), sole_user(tmp_path, "x"):
+        pass

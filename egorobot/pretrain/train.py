@@ -47,6 +47,9 @@ def pretrain(
     _check_same(options, ranks)
     with ranks.together():
         check_wandb(how.wandb_project)
+    # What is finished is only read: the folder may be one that this process must not write to.
+    if ranks.from_first(lambda: _finished(out, options)) is not None:
+        return _train(out, options, how, ranks)
     with _alone_in(out, ranks):
         return _train(out, options, how, ranks)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,17 +87,22 @@ def test_a_finished_folder_is_kept_and_other_options_are_refused(
 
 
 def test_a_run_waits_for_another_one_into_the_same_folder(
-    trained: Path, options: PretrainOptions, how: RunOptions, capsys: pytest.CaptureFixture
+    trained: Path, options: PretrainOptions, how: RunOptions, capsys: pytest.CaptureFixture, tmp_path: Path
 ) -> None:
     results: list[Probes] = []
-    with sole_user(trained, "an encoder"):
-        thread = threading.Thread(target=lambda: results.append(pretrain(trained, options, how)))
+    out = shutil.copytree(trained, tmp_path / "out")
+    record = (out / RECORD_FILE).read_text()
+    (out / RECORD_FILE).write_text(json.dumps({**json.loads(record), "result": None}))
+    with sole_user(out, "an encoder"):
+        assert pretrain(trained, options, how).clips == 8  # a finished one is waited for by nobody
+        thread = threading.Thread(target=lambda: results.append(pretrain(out, options, how)))
         thread.start()
         told = ""
         while "waiting: another process" not in told:
             assert thread.is_alive()
             told += capsys.readouterr().out
             time.sleep(0.01)
+        (out / RECORD_FILE).write_text(record)  # the other run ends
     thread.join(60)
     assert results[0].to_dict() == json.loads((trained / RECORD_FILE).read_text())["result"]
 
