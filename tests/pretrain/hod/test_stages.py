@@ -72,7 +72,9 @@ def note(clip_id: str) -> str:
 
 
 @pytest.fixture
-def notes(tmp_path: Path) -> Path:
+def notes(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for a detector that leaves notes; other processes find this module, which it is of."""
+    monkeypatch.syspath_prepend(root)
     folder = tmp_path / "notes"
     folder.mkdir()
     return folder
