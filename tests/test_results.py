@@ -25,7 +25,7 @@ def test_encoders_are_reported_on_all_tasks_with_the_last_checkpoint() -> None:
     encoders = {encoder for protocol, encoder in tasks if protocol == "kitchen"}
     assert {"egovideo_nano", "random_vit", "random_egovideo", "thumbnail", "blank", "state"} <= encoders
     end_to_end = tasks.pop(("kitchen", "end_to_end"), {"microwave"})
-    assert end_to_end == {"microwave"}  # two cores take half an hour for a thousand steps of it
+    assert end_to_end == {"microwave"}  # two cores take a quarter of an hour for a thousand steps
     assert all(found == TASKS[protocol] for (protocol, _), found in tasks.items())
 
 
