@@ -124,7 +124,7 @@ def sample_clips(corpus: Corpus, clips: Sequence[int], limit: int) -> Sequence[i
     """
     if len(clips) <= limit:
         return clips
-    size = max(RUN // corpus.group_size, 1) * corpus.group_size
+    size = max(min(RUN, limit) // corpus.group_size, 1) * corpus.group_size
     count = max(limit // size, 1)
     starts = (i * (len(clips) - size) // max(count - 1, 1) for i in range(count))
     aligned = (start - start % corpus.group_size for start in starts)

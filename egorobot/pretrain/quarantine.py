@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from egorobot.errors import UserError
@@ -63,13 +64,21 @@ class Quarantine:
         Raises:
             UserError: more clips are bad than may be.
         """
-        if clip_id in self._reasons:
-            return
-        line = json.dumps({"clip_id": clip_id, "reason": reason}) + "\n"
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.file.open("ab", buffering=0) as file:
-            file.write(line.encode())  # whole, or cut off at the end, which `_load` mends
-        self._reasons[clip_id] = reason
+        self.record_all([(clip_id, reason)])
+
+    def record_all(self, bad: Iterable[tuple[str, str]]) -> None:
+        """Note clips that were found bad together, all of them, each by its name and the reason.
+
+        Raises:
+            UserError: more clips are bad than may be.
+        """
+        for clip_id, reason in bad:
+            if clip_id not in self._reasons:
+                line = json.dumps({"clip_id": clip_id, "reason": reason}) + "\n"
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                with self.file.open("ab", buffering=0) as file:
+                    file.write(line.encode())  # whole, or cut off at the end, which `_load` mends
+                self._reasons[clip_id] = reason
         self._check()
 
     def summary(self) -> str:

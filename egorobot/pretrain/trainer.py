@@ -178,8 +178,7 @@ class Trainer:
         records = [record for part in self.ranks.gather_objects(batch.bad) for record in part]
         with self.ranks.together():
             if self.quarantine is not None:
-                for record in records:
-                    self.quarantine.record(record.clip_id, record.reason)
+                self.quarantine.record_all((record.clip_id, record.reason) for record in records)
 
     def _save_and_validate(self, done: int) -> None:
         last = done == self.options.steps

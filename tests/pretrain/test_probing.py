@@ -148,3 +148,9 @@ def test_of_many_clips_runs_of_whole_groups_are_asked() -> None:
     chosen = sample_clips(corpus, range(10, 200), 150)
     assert chosen == [*range(10, 74), *range(136, 200)]
     assert probe(Knowing(), corpus, chosen).intra_video.rate == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("count", "limit", "asked"), [(20, 10, 10), (50, 32, 32), (70, 9, 8), (24, 1, 2)])
+def test_fewer_clips_than_a_run_are_chosen(count: int, limit: int, asked: int) -> None:
+    chosen = sample_clips(Coloured(200), range(count), limit)
+    assert len(set(chosen)) == asked and set(chosen) <= set(range(count))

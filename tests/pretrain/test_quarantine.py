@@ -61,6 +61,13 @@ def test_what_processes_report_is_counted(tmp_path: Path) -> None:
     assert quarantine.num_bad == 2
 
 
+def test_all_that_were_found_together_are_noted_before_too_many_stop_the_work(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path / "q.jsonl", 0.1, 20)
+    with pytest.raises(UserError, match="5 of 20"):
+        quarantine.record_all([(f"clip {number}", "cut off") for number in range(5)])
+    assert Quarantine(tmp_path / "q.jsonl", 0.25, 20).num_bad == 5
+
+
 def test_too_many_stop_the_work(tmp_path: Path) -> None:
     quarantine = Quarantine(tmp_path / "q.jsonl", 0.1, 100)
     for number in range(50):

@@ -123,8 +123,7 @@ def _alone_in(out: Path) -> Iterator[None]:
 
 
 def _note_bad(job: ShardJob, shard: int, quarantine: Quarantine) -> None:
-    for clip_id, reason in json.loads(job.bad_file(shard).read_text(encoding="utf-8")):
-        quarantine.record(clip_id, reason)
+    quarantine.record_all(json.loads(job.bad_file(shard).read_text(encoding="utf-8")))
 
 
 @contextmanager

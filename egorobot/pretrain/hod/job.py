@@ -77,8 +77,7 @@ class HodJob:
         total = len(self.seeing.corpus)
         with tqdm(total=total, initial=total - left, desc="captions", unit="clip", dynamic_ncols=True) as bar:
             for written in backend(self.seeing, self.telling, todo, bar.update):
-                for clip in written.bad:
-                    quarantine.record(clip.clip_id, clip.reason)
+                quarantine.record_all((clip.clip_id, clip.reason) for clip in written.bad)
 
     def _finished(self, part: int, quarantine: Quarantine) -> bool:
         """Whether a part is there, and what could not be read is noted: where it is not, it may have been mended."""

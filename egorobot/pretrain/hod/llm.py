@@ -179,6 +179,11 @@ class ChatModel:
         if isinstance(error, self._openai.AuthenticationError | self._openai.PermissionDeniedError):
             if variable is None:
                 return UserError(f"{where} wants a key: name the environment variable that holds it, llm.api_key_env=")
+            if not self._key:
+                return UserError(
+                    f"{where} wants a key, and the environment variable {variable} is not set: set it, or name "
+                    "another with llm.api_key_env="
+                )
             return UserError(f"{where} refuses the key in the environment variable {variable}")
         if isinstance(error, self._openai.NotFoundError):
             what = f"knows no model '{self.name}'" if self.name else "lists no models"

@@ -139,6 +139,8 @@ class _Attention(nn.MultiheadAttention):
         mask: Tensor | None = options.get("attn_mask")
         if mask is not None and mask.dim() == 3:  # of each caption, and for each of its heads
             mask = mask.unflatten(0, (len(query), self.num_heads))
+        if mask is not None and mask.is_floating_point():
+            mask = mask.float()
         with torch.autocast(query.device.type, enabled=False):
             gathered = F.scaled_dot_product_attention(queries, keys, values, mask)
         return self.out_proj(gathered.transpose(1, 2).flatten(2).to(parts.dtype)), None

@@ -271,6 +271,12 @@ def test_endpoints_that_need_no_key_get_none(drafts: list[Draft], proxy: Any) ->
         asyncio.run(model.ask(make_request(drafts[0])))
 
 
+def test_a_key_that_is_not_set_is_told(drafts: list[Draft], proxy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    with pytest.raises(UserError, match=f"wants a key, and the environment variable {KEY_VARIABLE} is not set"):
+        captions(drafts, endpoint(proxy(lambda _: (401, b'{"error": {}}'))))
+
+
 def test_a_key_that_is_refused_is_not_told(drafts: list[Draft], proxy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 

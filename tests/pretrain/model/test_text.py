@@ -105,6 +105,18 @@ def test_attention_is_in_float32_where_its_gradient_would_be_slow(
     assert calls == [rounded] * config.text_depth
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_weights_of_bfloat16_encode_with_and_without_gradients(
+    config: EgoVideoConfig, captions: list[str], causal: bool
+) -> None:
+    tower = TextTower(replace(config, text_causal=causal)).to(torch.bfloat16)
+    vectors = tower(captions)
+    vectors.float().sum().backward()
+    with torch.no_grad():
+        plain = tower(captions).float()
+    assert vectors.dtype == torch.bfloat16 and (vectors.float() - plain).norm() < 0.02 * plain.norm()
+
+
 def test_attention_in_float32_is_that_of_open_clip(config: EgoVideoConfig, captions: list[str]) -> None:
     """Masks, heads and gradients are the same; what differs is rounding."""
     tower = TextTower(config).train()
