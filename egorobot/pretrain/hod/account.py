@@ -14,7 +14,7 @@ class Claim:
     Attributes:
         side: "left", "right", "both", or `ANY`.
         kinds: of events, or `kinds.STAY` or `kinds.BE_AT`.
-        ways: as `Event.directions` puts them.
+        ways: as `clauses.Reading` has them.
         places: where.
         text: the words, for a reason.
         after: numbers of the claims that are said to have come before.

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from egorobot.pretrain.hod.account import ANY, Account, Claim
 from egorobot.pretrain.hod.clauses import (
+    ANYONE,
+    BESIDE,
     DENIED,
     NEGATION,
     PERSON,
@@ -13,12 +15,13 @@ from egorobot.pretrain.hod.clauses import (
     UNKNOWN,
     UNSAID,
     Reading,
+    in_turn,
     read_places,
     read_verbs,
     read_ways,
 )
-from egorobot.pretrain.hod.events import BOTH, DIRECTIONS
-from egorobot.pretrain.hod.kinds import BE_AT, BETWEEN, IN_HAND, ON_THING, STAY, led
+from egorobot.pretrain.hod.events import BOTH
+from egorobot.pretrain.hod.kinds import BE_AT, BETWEEN, STAY, WITH_THING, kinds_of_place, led
 from egorobot.pretrain.hod.relations import (
     BEFORE_WHICH,
     BORDER,
@@ -32,13 +35,12 @@ from egorobot.pretrain.hod.relations import (
     SAME,
     SENTENCE,
 )
-from egorobot.pretrain.hod.vocabulary import MOVING, TOUCHING
+from egorobot.pretrain.hod.vocabulary import MOVING
 from egorobot.pretrain.hod.wording import HAND, plain
 from egorobot.pretrain.samples import SIDES
 
 _LETTERS = {"l": "left", "r": "right", "b": BOTH, "x": ANY}
 _OTHER = {"left": "right", "right": "left"}
-_OPPOSITES = [set(pair) for pair in DIRECTIONS]
 
 
 def read_claims(text: str, nouns: Sequence[str]) -> Account:
@@ -77,6 +79,7 @@ class _Reader:
         self.before = ("", False)  # relation of the clause before, and whether it was a gerund
         self.first = len(self.claims)
         self.lead = Reading(UNSAID)  # ways and places before any claim: "to the left, ..."
+        self.idle = ""  # a clause that names one more hand, of which nothing is said yet
         relation, link = "", ""
         parts = BORDER.split(sentence)
         for i, part in enumerate(parts):
@@ -93,8 +96,8 @@ class _Reader:
                 self._read_clause(part, "" if PAUSE.search(part) else relation)
                 self.clauses.append((part, tuple(self.claims) != before))
                 relation = ""
-        if self.lead.ways or self.lead.places:
-            self.unclear.append(sentence.strip())
+        if self.lead.ways or self.lead.places or self.idle:
+            self.unclear.append(self.idle or sentence.strip())
 
     def _read_clause(self, clause: str, relation: str) -> None:
         readings = read_verbs(clause)
@@ -113,6 +116,10 @@ class _Reader:
 
     def _side_of(self, reading: Reading, side: str, is_first: bool, relation: str) -> tuple[str, bool]:
         """Return the hand that a verb is of, and whether that is known before the sentence goes on."""
+        if not HAND.fullmatch(f"hand_{reading.subject}"):
+            self.idle = ""
+        if reading.subject == ANYONE:
+            return ANY, True
         if reading.subject in (PERSON, UNKNOWN):
             return self.said_side, True
         if reading.subject == UNSAID:
@@ -151,7 +158,7 @@ class _Reader:
                 self.unclear.append(text.strip())
                 return
         for one in SIDES if side == BOTH and not BETWEEN & {*kinds} else (side,):
-            turns = _in_turn(ways)
+            turns = in_turn(ways)
             for turn, at_once in enumerate(turns):
                 last = turn + 1 == len(turns)
                 there = tuple(p for p in places if (turn == 0 if p.how == "from" else last))
@@ -200,11 +207,17 @@ class _Reader:
             return
         if hand is not None:
             if before is not None and before.side == ANY and re.match(r" ?(?:by|with|using) ", clause):
-                self.claims[-1] = before = replace(before, side=self._named(hand[1]))
-            self.side = self.said_side = self._named(hand[1])
-            if kinds := _kinds_of_place(clause, told):
-                told = replace(told, subject=hand[1], kinds=kinds)
-                self._claim(told, self.side, clause, relation, True)
+                self.claims[-1] = replace(before, side=self._named(hand[1]))
+            elif before is not None and not BESIDE.search(clause):
+                self.idle = clause.strip()
+            acts_too = before is None and self.said_side in SIDES and re.match(r" ?(?:\w+ )?with ", clause)
+            self.side = self.said_side = BOTH if acts_too else self._named(hand[1])
+        elif before is not None and {*before.kinds} <= {*MOVING} and WITH_THING.search(clause):
+            self.claims[-1] = before = replace(before, kinds=("carry",))
+        if hand is not None or self.idle:
+            if kinds := kinds_of_place(clause, told.ways, [place.how for place in told.places]):
+                self.idle = ""
+                self._claim(replace(told, kinds=kinds), self.side, clause, relation, True)
         elif told.ways or told.places:
             if before is None:
                 self.lead = replace(told, ways=(*self.lead.ways, *told.ways), places=(*self.lead.places, *told.places))
@@ -227,7 +240,7 @@ class _Reader:
         of_one = replace(more, side=said_side if before.side == BOTH else before.side)
         if {*before.kinds} & {*MOVING} and relation != NEXT:
             whole = replace(before, ways=(*before.ways, *told.ways), places=(*before.places, *told.places))
-            if len(turns := _in_turn(whole.ways)) > 1:  # "to the right and back to the left"
+            if len(turns := in_turn(whole.ways)) > 1:  # "to the right and back to the left"
                 self._add(replace(more, ways=turns[-1]), NEXT, True)
             else:
                 self.claims[-1] = whole
@@ -237,22 +250,3 @@ class _Reader:
             self._add(replace(of_one, kinds=(BE_AT,)), relation, True)
         else:
             self.claims[-1] = replace(before, places=(*before.places, *told.places))
-
-
-def _kinds_of_place(clause: str, told: Reading) -> tuple[str, ...]:
-    """Return what a clause without a verb says that a hand does: "left hand up", "both hands are on the cup"."""
-    if told.ways or any(place.how != "at" for place in told.places):
-        return MOVING
-    if ON_THING.search(clause) or (IN_HAND.search(clause) and "the thing" in clause):
-        return TOUCHING
-    return (BE_AT,) if told.places else ()
-
-
-def _in_turn(ways: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return ways that follow each other: opposite ones are not gone at once."""
-    turns: list[tuple[str, ...]] = [()]
-    for way in ways:
-        if any({way, other} in _OPPOSITES for other in turns[-1]):
-            turns.append(())
-        turns[-1] = (*turns[-1], way)
-    return turns

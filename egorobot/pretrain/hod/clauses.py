@@ -1,14 +1,17 @@
 """What each verb of a caption in `wording` says: of which hand, which kinds of events, which way and where."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from egorobot.pretrain.hod.kinds import BE_AT, BETWEEN, IN_HAND, STAY, kinds_of, kinds_of_thing, led
+from egorobot.pretrain.hod.events import DIRECTIONS
+from egorobot.pretrain.hod.kinds import BE_AT, BETWEEN, IN_HAND, STAY, is_at_rest, kinds_of, kinds_of_thing, led
 from egorobot.pretrain.hod.vocabulary import IRREGULAR_PARTICIPLES, VERB, Verb, verb_of
 from egorobot.pretrain.hod.wording import HAND, PLACE, WAY, WAYS
 
 SAID, DENIED, POSSIBLE = "said", "denied", "possible"  # stances: is so, is not so, may be so or is meant to be so
 PERSON = "person"  # the subject of a verb that names a person and no hand
+ANYONE = "*"  # any hand there is: "the cup does not move"
 UNSAID = ""  # the subject of a verb that has its subject from before
 UNKNOWN = "?"  # the hand of which nothing is said: "the cup is lifted"
 
@@ -28,16 +31,21 @@ _NOUN = re.compile(r"\b(?:the|an?|his|her|its|their|another|within|of|no)$")  # 
 _PASSIVE = re.compile(r"\b(?:is|are|was|were|be|been|being|gets|got)(?: (?:\w+ly|then|now|also|still|first|next))*$")
 _NO_SUBJECT = re.compile(r"\b(?:of|from|to|toward|towards|than|near|under|above|below|beside|behind) $")
 _WITH = re.compile(r"\b(?:with|using|by|in|via) hand_([lrbosx])\b")
+_TOGETHER = re.compile(r"\b(?:with|alongside) $")
+# Of another hand it is told only where it is: no event says so, nor otherwise.
+_NEAR = r"(?:above|over|below|under|beneath|beside|near|nearby|next to|close to|behind)\b"
+BESIDE = re.compile(rf"(?:\b{_NEAR}|\b(?:past|away from|towards?|(?<!out )of)) hand_[lrbosx]\b|\bhand_[lrbosx] {_NEAR}")
 _WITH_BEFORE = re.compile(r"\b(?:with|using|by|in|via) $")
 _LAST_HAND = re.compile(r"\bhand_([lrbosx])(?: (?:\w+ly|then|also|still|now|is|are|has|does|just|not))*$")
 _PERSON = re.compile(r"\b(?:c|he|she|they|person|wearer|someone|user|operator|actor|man|woman|chef|lady|i|we|you)\b")
-_THING_LAST = re.compile(r"\bthe thing(?: (?:\w+ly|then|also|still|now|itself|is|has))*$")
+_THING_LAST = re.compile(r"\bthe thing(?: (?:\w+ly|then|also|still|now|itself|is|has|does|did|not|never))*$")
 _ADVERBS = r"(?: (?:\w+ly|w_\w+|back|over|further|out|on|off))*"
 _OBJECT = re.compile(
     rf"^{_ADVERBS} (?:it|them|one|this|that"
     r"|(?:the|an?|his|her|its|their|two|three|some) (?!little|bit|short|small|few|way|same)\w+)\b"
 )
 _HAND_OBJECT = re.compile(rf"^{_ADVERBS} (?:only )?hand_([lrbosx])\b")
+_OPPOSITES = [set(pair) for pair in DIRECTIONS]
 _OF_HANDS = ("motion", "reach", "withdraw", "hold", "stay")  # what a person does with a hand itself
 
 
@@ -61,9 +69,9 @@ class Reading:
     """What a verb says.
 
     Attributes:
-        subject: the letter of a token `hand_?`, `PERSON`, `UNKNOWN` or `UNSAID`.
+        subject: the letter of a token `hand_?`, `PERSON`, `UNKNOWN`, `ANYONE` or `UNSAID`.
         kinds: of events that it may stand for; none where it claims nothing.
-        ways: as `Event.directions` puts them.
+        ways: as `Event.directions` puts them, or "horizontally", "vertically" or "diagonally".
         places: where it happens.
         is_gerund: whether it is a form in -ing.
         names_other: whether what happens is between the hand and another one.
@@ -89,7 +97,10 @@ def read_verbs(clause: str) -> list[Reading]:
         before = clause[verbs[number - 1].end() if number else 0 : match.start()]
         last = number + 1 == len(verbs)
         after = clause[match.end() : len(clause) if last else verbs[number + 1].start()].rstrip()
+        # "with the left hand moving down": a hand before the next verb is its subject.
+        own = after if last else _LAST_HAND.sub("", after)
         reading = _read(before, match, after, number == 0)
+        reading = _with_other_hands(reading, f"{before if number == 0 else ''}{match.group()}{own}")
         denied = (
             NEGATION.search(before)
             or _STOPS.search(before)
@@ -117,6 +128,16 @@ def read_places(clause: str) -> tuple[Place, ...]:
     return tuple(Place(how, int(row), int(column)) for how, row, column in PLACE.findall(clause))
 
 
+def in_turn(ways: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return ways that follow each other: opposite ones are not gone at once."""
+    turns: list[tuple[str, ...]] = [()]
+    for way in ways:
+        if any({way, other} in _OPPOSITES for other in turns[-1]):
+            turns.append(())
+        turns[-1] = (*turns[-1], way)
+    return turns
+
+
 def _is_no_deed(before: str) -> bool:
     """Return whether the verb after these words tells what may be or what something is for."""
     return bool(_POSSIBLE.search(before) or (_PURPOSE.search(before) and not _DONE.search(before)))
@@ -135,6 +156,8 @@ def _read(before: str, match: re.Match[str], after: str, is_first: bool) -> Read
         moves_hand = subject != UNKNOWN and _WITH.search(before + after) is None
     of_thing = is_first and not is_passive and bool(_THING_LAST.search(before.rstrip()))  # "the cup moves up"
     of_thing = of_thing and (subject == UNKNOWN or HAND.search(before) is None)
+    if of_thing and verb.sense == "stay" and is_at_rest(match.group(), after):
+        return Reading(ANYONE, ("carry",), is_gerund=is_gerund, stance=DENIED)
     with_object = not moves_hand and (is_passive or of_thing or bool(_OBJECT.search(after)))
     if of_thing and verb.sense != "motion":
         kinds, between = kinds_of_thing(verb, after), False
@@ -149,6 +172,8 @@ def _read(before: str, match: re.Match[str], after: str, is_first: bool) -> Read
     if kinds and verb.sense == "stay":
         ways = ()
     elif kinds:
+        if verb.sense == "place":  # it is at the end that it is there
+            places = tuple(replace(place, how="to") if place.how == "at" else place for place in places)
         if verb.sense == "release":  # what is let go of falls
             ways = tuple(way for way in ways if way != "down")
         kinds = led(kinds) if ways and not set(kinds) <= BETWEEN else kinds
@@ -157,13 +182,25 @@ def _read(before: str, match: re.Match[str], after: str, is_first: bool) -> Read
     return Reading(subject, kinds, ways, places, is_gerund, between, is_unclear=unclear)
 
 
+def _with_other_hands(reading: Reading, words: str) -> Reading:
+    """Return what is said where other hands than the subject are named: what two do together is said of both."""
+    others = BESIDE.sub("", words)
+    leads = [others[: hand.start()] for hand in HAND.finditer(others) if hand[1] not in (reading.subject, "s", "x")]
+    if not leads or reading.subject == "b" or reading.names_other:
+        return reading
+    if HAND.fullmatch(f"hand_{reading.subject}") and all(_TOGETHER.search(lead) for lead in leads):
+        return replace(reading, subject="b")
+    return replace(reading, is_unclear=True)
+
+
 def _denied(reading: Reading, verb: Verb, before: str, after: str) -> Reading:
     """Return what is denied, with no kinds where tracks do not tell it."""
     kinds = tuple(kind for kind in reading.kinds if verb.sense != "place" or kind == "release")
     for_a_time = _FOR_A_TIME.search(before + after) or ("without" in before and "release" in kinds)
-    if for_a_time or verb.sense == "work" or {STAY, BE_AT} & {*kinds}:
+    if for_a_time or verb.sense == "work" or {STAY, BE_AT} & {*kinds} or reading.stance == DENIED:
         kinds = ()
-    return replace(reading, kinds=kinds, stance=DENIED, is_unclear=False)
+    subject = ANYONE if reading.subject == UNKNOWN else reading.subject
+    return replace(reading, subject=subject, kinds=kinds, stance=DENIED, is_unclear=False)
 
 
 def _is_passive(before: str, form: str, after: str) -> bool:

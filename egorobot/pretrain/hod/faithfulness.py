@@ -14,7 +14,7 @@ import numpy as np
 from egorobot.pretrain.hod.account import ANY, Account, Claim
 from egorobot.pretrain.hod.claims import read_claims
 from egorobot.pretrain.hod.clauses import DENIED, SAID, Place
-from egorobot.pretrain.hod.events import BOTH, MINOR, Event, place_words
+from egorobot.pretrain.hod.events import BOTH, DIRECTIONS, MINOR, Event, place_words
 from egorobot.pretrain.hod.kinds import BE_AT, STAY
 from egorobot.pretrain.hod.strange_words import is_told_besides, strange_nouns, strange_words
 from egorobot.pretrain.hod.turns import cosine
@@ -89,6 +89,8 @@ def _judge(claim: Claim, events: Sequence[Event]) -> Fault | None:
     if BE_AT in claim.kinds:
         elsewhere = own and not any(_is_at(event, place) for event in own for place in claim.places)
         return Fault("place", f"'{claim.text}': {who} was not there") if elsewhere else None
+    if claim.stance == DENIED and claim.side == ANY and claim.kinds == ("carry",) and not claim.ways:
+        return Fault("action", f"'{claim.text}': it was moved") if _is_never_at_rest(events) else None
     if claim.stance == DENIED:
         stayed = claim.kinds == MOVING and any(event.kind == "hold" for event in own)
         is_so = any(is_met(claim, event, MINOR) for event in own) and not stayed
@@ -108,6 +110,13 @@ def _judge(claim: Claim, events: Sequence[Event]) -> Fault | None:
     return Fault("action", f"'{claim.text}': {who} did no such thing")
 
 
+def _is_never_at_rest(events: Sequence[Event]) -> bool:
+    """Return whether a thing was carried, and not held still before or afterwards."""
+    carried = [event for event in events if event.kind == "carry"]
+    held = [event for event in events if event.kind == "hold"]
+    return bool(carried) and not any(all(h.end <= c.start or h.start >= c.end for c in carried) for h in held)
+
+
 def is_met(claim: Claim, event: Event, minor: float = MINOR_CLAIM) -> bool:
     """Return whether `event` is what is claimed, whichever hand did it; `minor` as `Event.directions` has it."""
     is_way = event.kind in claim.kinds and _leads(event, claim.ways, minor)
@@ -115,7 +124,9 @@ def is_met(claim: Claim, event: Event, minor: float = MINOR_CLAIM) -> bool:
 
 
 def _leads(event: Event, ways: Iterable[str], minor: float = MINOR_CLAIM) -> bool:
-    seen = event.directions(minor)
+    seen, main = event.directions(minor), event.directions()
+    seen += ["diagonally"] if len(seen) > 1 else []
+    seen += ["vertically" if main[0] in DIRECTIONS[1] else "horizontally"] if len(main) == 1 else []
     return all(way in seen for way in ways)
 
 

@@ -1,9 +1,9 @@
 """Which kinds of events a verb of a caption in `wording` stands for."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from egorobot.pretrain.hod.vocabulary import MOVING, TOUCHING, Verb
+from egorobot.pretrain.hod.vocabulary import AT_REST, MOVING, TOUCHING, Verb
 from egorobot.pretrain.hod.wording import HAND, PLACE, WAY
 
 STAY = "stay"  # the kind of a claim that a hand goes nowhere; no event is called so
@@ -18,6 +18,11 @@ _STILL = re.compile(
     r"\b(?:still|in place|motionless|stationary|in the same place|immobile|steady|its position|position)\b"
 )
 _NO_PLACE_TO_STAY = re.compile(r"^ (?:empty|free|visible|open|closed|shut|in view|out of)")
+# What moves with a thing carries it.
+WITH_THING = re.compile(
+    rf"\bwith (?:the thing|it|them)\b(?! (?:\w+ing|still|{AT_REST})\b)|\bthe thing in (?:it|them)\b"
+)
+_WHERE_IT_IS = re.compile(r"^ *(?:$|there\b|where it (?:is|was)\b)")
 ON_THING = re.compile(r"\b(?:on|at|around|in) the thing\b")
 IN_HAND = re.compile(r"\b(?:in|within|inside|by|with) hand_([lrbosx])\b")
 
@@ -34,8 +39,12 @@ def kinds_of(verb: Verb, form: str, after: str, with_object: bool, moves_hand: b
         if WAY.search(after):  # "turns to the left"
             return MOVING, False
         return (TOUCHING if re.search(r"\b(?:the thing|it|them)\b", after) else ()), False
+    if verb.sense in ("motion", "reach", "withdraw") and not moves_hand and WITH_THING.search(after):
+        return ("carry",), False
     match verb.sense:
         case "motion":
+            return _motion(after, with_object, moves_hand)
+        case "reach" | "withdraw" if _is_between(after) and not (with_object or moves_hand):
             return _motion(after, with_object, moves_hand)
         case "reach":
             return (("reach",) if _ABOUT_THING.search(after) else ("reach", "move")), False
@@ -73,6 +82,25 @@ def kinds_of_thing(verb: Verb, after: str) -> tuple[str, ...]:
     if verb.sense == "work" and WAY.search(after):
         return ("carry",)
     return ("hold", "carry") if verb.sense in ("hold", "stay") and IN_HAND.search(after) else ()
+
+
+def is_at_rest(verb: str, after: str) -> bool:
+    """Return whether a verb of staying says of a thing that nobody moves it, and not where or how it is."""
+    still = _STILL.search(f"{verb}{after}") or re.search(rf"\b{AT_REST}\b", verb) or _WHERE_IT_IS.search(after)
+    return bool(still) and not (IN_HAND.search(after) or PLACE.search(after))
+
+
+def kinds_of_place(clause: str, ways: Collection[str], hows: Collection[str]) -> tuple[str, ...]:
+    """Return what a clause without a verb says that a hand does: "left hand up", "both hands are on the cup"."""
+    if ways or {*hows} - {"at"}:
+        return MOVING
+    if ON_THING.search(clause) or (IN_HAND.search(clause) and "the thing" in clause):
+        return TOUCHING
+    return (BE_AT,) if hows else ()
+
+
+def _is_between(after: str) -> bool:
+    return HAND.search(after) is not None and _ABOUT_THING.search(after) is None
 
 
 def _motion(after: str, with_object: bool, moves_hand: bool) -> tuple[tuple[str, ...], bool]:

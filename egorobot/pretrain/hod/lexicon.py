@@ -10,6 +10,7 @@ DETERMINERS = (
     r"the|an?|his|her|its|their|my|your|this|that|these|those|another|some|several|many|each|every|one|two|three|four"
     r"|five|six|seven|eight|nine|ten|eleven|twelve|\d+|\w+'s"
 )
+ARTICLES = {"the", "a", "an", "his", "her", "its", "their", "my", "your", "every"}  # after which a noun must come
 PERSONS = {
     "c", "o", "i", "we", "you", "he", "she", "they", "him", "person", "wearer", "user", "operator", "actor", "someone",
     "somebody", "man", "woman", "boy", "girl", "chef", "lady", "people",
@@ -49,6 +50,7 @@ NOUNS_OF_NOTHING = {  # that name no object
     "turn", "reach", "grip", "hold", "grasp", "contact", "control", "height", "level", "bit", "little", "while", "rest",
     "thing", "others", "one", "both", "each", "second", "first", "former", "latter", "opposite",
 }  # fmt: skip
+ORDINALS = {"first", "second", "third", "fourth", "last", "next"}
 MODIFIERS = {*SIDES, *ROWS, *COLUMNS, "other", "same", "top", "bottom", "two"}  # the same, if no noun follows
 # Words that may stand anywhere: what they say cannot be wrong, or is too fine for boxes to tell.
 PLAIN_WORDS = {

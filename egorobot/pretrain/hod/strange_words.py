@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from egorobot.pretrain.hod.lexicon import (
+    ARTICLES,
     DETERMINERS,
     FUNCTION_WORDS,
     MODIFIERS,
@@ -77,9 +78,9 @@ def _stem(word: str) -> str:
 
 def _phrases(text: str) -> Iterator[str]:
     """Yield the words that belong to each article: adjectives, then a noun."""
-    for match in re.finditer(rf"\b(?:{DETERMINERS}) (?=([a-z' -]+))", text):
+    for match in re.finditer(rf"\b({DETERMINERS}) (?=([a-z' -]+))", text):
         words: list[str] = []
-        for word in match[1].split():
+        for word in match[2].split():
             if word in FUNCTION_WORDS or "_" in word or word.endswith("ly"):
                 break
             if words and word not in NOUNS_OF_NOTHING and (VERB.fullmatch(word) or word.endswith("ing")):
@@ -87,7 +88,9 @@ def _phrases(text: str) -> Iterator[str]:
             words.append(word)
             if word in NOUNS_OF_NOTHING:
                 break
-        if words and not (len(words) == 1 and VERB.fullmatch(words[0])):
+        # "This moves" and "the lifting of it" name no thing; "the handle" and "the sink" do.
+        is_deed = len(words) == 1 and VERB.fullmatch(words[0])
+        if words and not (is_deed and (match[1] not in ARTICLES or words[0].endswith("ing"))):
             yield " ".join(words)
 
 

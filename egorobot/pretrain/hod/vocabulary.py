@@ -43,6 +43,8 @@ _COME = r"(?:come|comes|came|coming|move|moves|moved|moving|draw|draws|drew|draw
 _DRAW = r"(?:draw|draws|drew|drawn|drawing|pull|pulls|pulled|pulling)"
 _PUT = r"(?:put|puts|putting|set|sets|setting|lay|lays|laid|laying)"
 
+AT_REST = r"(?:motionless|stationary|idle|immobile|inactive|unmoving|at rest)"
+_STILL = r"still(?! (?!during)(?:\w+ing|\w+ed|held|kept|taken|on|in)\b)"  # and not "still moving"
 _LEAVE = r"(?:leave|leaves|leaving)(?! (?:the|its) (?:view|frame|image|scene|picture|screen))"
 
 # What comes first is tried first.
@@ -55,7 +57,8 @@ _PATTERNS: tuple[tuple[Verb, str], ...] = (
     (Verb("release"), rf"(?:let|lets|letting){_IT} go|(?:drop|drops|dropped|dropping)(?= (?:it|them|the|a|an)\b)"),
     (Verb("release"), rf"{_forms('release')}|{_PUT}{_IT} (?:w_down|aside|away)|{_LEAVE}"),
     (Verb("release"), r"left(?= (?:it|them|the thing)\b)"),
-    (Verb("place", needs_object=True), rf"{_PUT}|{_forms('place', 'deposit')}"),
+    (Verb("place", needs_object=True), rf"{_PUT}|{_forms('deposit')}|places|placed|placing"),
+    (Verb("place", needs_object=True), r"(?<!\bin )(?<!\bsame )place"),
     (Verb("take"), rf"(?:take|takes|took|taken|taking)(?: hold)?|{_forms('grab', 'grasp', 'seize')}"),
     (Verb("take"), rf"{_forms('pick')}{_IT}(?: w_up)?|{_forms('snatch')}"),
     (Verb("grip", needs_object=True), r"(?:make|makes|made|making) (?:\w+ )?contact with"),
@@ -64,7 +67,8 @@ _PATTERNS: tuple[tuple[Verb, str], ...] = (
     (Verb("hold"), _forms("stabilize", "stabilise", "brace")),
     (Verb("hold", needs_object=True), _forms("support", "maintain")),
     (Verb("stay"), _forms("stay", "remain", "rest", "linger")),
-    (Verb("stay"), r"(?:is|are|was|were)(?: held| kept)? (?:still|motionless|stationary|idle|at rest)"),
+    (Verb("stay"), rf"(?:is|are|was|were)(?: held| kept)?(?: \w+ly)? (?:{_STILL}|{AT_REST})"),
+    (Verb("stay"), r"(?:does|do|did) nothing(?! (?:but|else|except|more|other)\b)"),
     (Verb("reach"), _forms("reach", "stretch", "extend")),
     (Verb("approach"), _forms("approach")),
     (Verb("meet"), rf"meet|meets|met|meeting|{_forms('converge', 'join')}"),

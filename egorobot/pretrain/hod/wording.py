@@ -2,19 +2,32 @@
 
 `the thing` is an object that was seen; `hand_l`, `hand_r`, `hand_b` are the left hand, the right
 hand and both; `hand_o`, `hand_s` and `hand_x` the other, the same and any hand; `w_left`, `w_right`,
-`w_up` and `w_down` are ways; `from_21`, `to_21`, `toward_21` and `at_21` are places by row and
-column of the image's thirds, 9 for any.
+`w_up` and `w_down` are ways, and so are `w_horizontally`, `w_vertically` and `w_diagonally`;
+`from_21`, `to_21`, `toward_21` and `at_21` are places by row and column of the image's thirds, 9
+for any.
 """
 
 import re
 from collections.abc import Sequence
 
 from egorobot.pretrain.hod.events import COLUMNS, ROWS
-from egorobot.pretrain.hod.lexicon import DETERMINERS, FUNCTION_WORDS, NOUNS_OF_NOTHING, is_adverb
-from egorobot.pretrain.hod.vocabulary import VERB
+from egorobot.pretrain.hod.lexicon import (
+    DETERMINERS,
+    FUNCTION_WORDS,
+    MODIFIERS,
+    NOUNS_OF_NOTHING,
+    ORDINALS,
+    PERSONS,
+    PLAIN_WORDS,
+    is_adverb,
+)
+from egorobot.pretrain.hod.vocabulary import AT_REST, IRREGULAR_PARTICIPLES, VERB
 from egorobot.pretrain.samples import SIDES
 
-WAYS = {"w_left": "to the left", "w_right": "to the right", "w_up": "up", "w_down": "down"}
+WAYS = {
+    "w_left": "to the left", "w_right": "to the right", "w_up": "up", "w_down": "down",
+    **{f"w_{way}": way for way in ("horizontally", "vertically", "diagonally")},
+}  # fmt: skip
 
 
 def _compiled(*rules: tuple[str, str]) -> list[tuple[re.Pattern[str], str]]:
@@ -35,6 +48,7 @@ _HANDS = _compiled(
     ),
     (rf"{_OWN}(?:two )?hands\b", "hand_b"),
     (rf"{_OWN}(?:other|opposite) (?:hand|one)\b", "hand_o"),
+    *((rf"{_OWN}hand on the {side}(?= (?:\w+ly )?(?:{VERB.pattern}))", f"hand_{side[0]}") for side in SIDES),
     (rf"{_OWN}same hand\b", "hand_s"),
     (rf"{_OWN}(?:free |empty )?hand\b(?! side)", "hand_x"),
 )
@@ -69,14 +83,24 @@ _HOW = {
     **dict.fromkeys(("to", "into", "onto", "until", "ending at", "ending in"), "to"),
     **dict.fromkeys(("from", "away from", "starting at", "starting in", "starting from"), "from"),
 }  # what else there is says where something is
+_ENDS_PLACE = rf"(?=$|[,.;:!?)]| (?:{'|'.join(sorted(FUNCTION_WORDS - {'of'}))}|\w+ly|\w+_\w+)\b)"
 _PLAIN_WAYS = _compiled(
     (r"\bfrom (?:the )?left to (?:the )?right\b|\bleft[ -]to[ -]right\b", "w_right"),
     (r"\bfrom (?:the )?right to (?:the )?left\b|\bright[ -]to[ -]left\b", "w_left"),
     (r"\bfrom (?:the )?top to (?:the )?bottom\b", "w_down"),
     (r"\bfrom (?:the )?bottom (?:to (?:the )?top|up)\b", "w_up"),
+    *(
+        (rf"\b{how} the (?:far |very )?{word}{_ENDS_PLACE}", f"{token}_{place}")
+        for word, place in (("left", "90"), ("right", "92"), ("top", "09"), ("bottom", "29"))
+        for how, token in (("from", "from"), ("(?:on|at|near)", "at"))
+    ),
     (r"\b(?:on|at|in|from|by) (?:the|its|his|her) (?:left|right)\b", "there"),
     (r"\bto (?:the|its|his|her) (?:left|right) of\b", "beside"),
-    (r"\bback and forth\b|\bfrom side to side\b", "about"),
+    (r"\bback and forth\b|\bfrom side to side\b", "forth"),  # a word that is known to no list: no event tells it
+    *(
+        (rf"\b(?:in|along) an? (?:\w+ )?{way} (?:line|direction|path|motion|movement)\b|\b{way}ly\b", f"w_{way}ly")
+        for way in ("horizontal", "vertical", "diagonal")
+    ),
     (rf"\b(?:left|right)[ -](?:hand )?{_PART}s?\b", "there"),
     (r"\b(?:the )?(?:distance|gap|space) between hand_b (?:\w+ )?(?:increas|grow|widen|open)\w+", "hand_b move apart"),
     (
@@ -84,6 +108,12 @@ _PLAIN_WAYS = _compiled(
         "hand_b move closer",
     ),
     (r"\b(?:left|right) of\b", "beside"),
+    (  # "with the left hand idle", ", the left hand still."
+        rf"((?:^|[,.;:]|\b(?:with|while|and)) ?)(hand_[lrbosx])"
+        rf"(?= (?:\w+ly )?(?:{AT_REST}\b|still *(?:[,.;:)]|$)))",
+        r"\1\2 is",
+    ),
+    (r"\b(hand_[lrbosx]),? (?:on|in|around|with) (?=(?:the thing|it|them)\b)", r"\1 touching "),
     (r"\b(?:to|toward|towards) (?:the|its|his|her) (?=left\b|right\b)", ""),
     (r"\b(?:to|toward|towards) the (?:very )?top\b", "w_up"),
     (r"\b(?:to|toward|towards) the (?:very )?bottom\b", "w_down"),
@@ -104,11 +134,11 @@ _JUST = re.compile(  # "right above it", unlike "moves right above it"
     r"(?= (?:away|next|above|below|before|after|behind|beside|on|there|now|at|by|in|over|under)\b)"
 )
 _MODIFIER = rf"(?!(?:{'|'.join(sorted(FUNCTION_WORDS))}|hands?|\w+ly)\b)[a-z'-]+ "
-_WHOLE_THING = re.compile(rf"\b(?:{DETERMINERS}|both|all) (?:{_MODIFIER}){{0,4}}?thing\b")
+_WHOLE_THING = re.compile(rf"\b(?:{DETERMINERS}|both|all) ((?:{_MODIFIER}){{0,4}}?)thing\b")
 HAND = re.compile(r"\bhand_([lrbosx])\b")
 WAY = re.compile(r"\bw_\w+\b")
 PLACE = re.compile(r"\b(from|to|toward|at)_(\d)(\d)\b")
-TOKEN = re.compile(r"\b(?:hand_[lrbosx]|w_(?:left|right|up|down)|(?:from|toward|to|at)_\d\d)\b")
+TOKEN = re.compile(r"\b(?:hand_[lrbosx]|w_[a-z]+|(?:from|toward|to|at)_\d\d)\b")
 _HAND_WORDS = {"l": "the left hand", "r": "the right hand", "b": "both hands", "o": "the other hand",
                "s": "the same hand", "x": "the hand"}  # fmt: skip
 _ANY_THING = re.compile(r"\b(?:the |an? |this |that |these |those )?(?:object|item|thing)s?\b")
@@ -164,15 +194,25 @@ def _with_things(text: str, nouns: Sequence[str]) -> str:
     for noun in nouns:
         text = re.sub(rf"\b{_one_or_more(noun)}\b", "thing", text)
     for noun in nouns:  # "the door" of a left cabinet door, but not "the right door"
-        head = noun.split()[-1]
+        head = noun.split(" of ")[0].split()[-1]
         # What tells a way or a hand names nothing, even where a name ends in it.
         if head != noun and head not in FUNCTION_WORDS | NOUNS_OF_NOTHING | {*SIDES} and not is_adverb(head):
-            others = {"left", "right", "top", "bottom", "upper", "lower", "other"} - {*noun.split()}
+            others = ({*MODIFIERS, *ORDINALS} - {"same", "two"}) - {*noun.split()}
             before = "".join(rf"(?<!\b{word} )" for word in sorted(others))
             text = re.sub(rf"{before}\b{_one_or_more(head)}\b", "thing", text)
     text = _ANY_THING.sub("thing", text)
-    text = _WHOLE_THING.sub("the thing", text)
+    parts = {word for noun in nouns for word in noun.split()}
+    text = _WHOLE_THING.sub(
+        lambda match: "the thing" if all(word in parts or _is_plain(word) for word in match[1].split()) else match[0],
+        text,
+    )
     return re.sub(r"(?<!the )\bthing\b", "the thing", text)
+
+
+def _is_plain(word: str) -> bool:
+    """Return whether a word before the name of a thing makes no other thing of it: "the person's lifted red cup"."""
+    participle = VERB.fullmatch(word) and (word.endswith(("ed", "ing")) or word in IRREGULAR_PARTICIPLES)
+    return bool(participle) or word in PLAIN_WORDS | MODIFIERS or word.removesuffix("'s") in PERSONS
 
 
 def _one_or_more(noun: str) -> str:

@@ -115,7 +115,7 @@ def test_words_of_the_narration_make_no_sentence_of_their_own(
     ("text", "kind"),
     [
         ("The right hand moves the cup down.", "direction"),
-        ("The right hand moves down with the cup.", "side"),
+        ("The right hand moves down with the cup.", "direction"),
         ("The right hand moves up with the cup.", None),
         ("the left hand moves down.", None),
     ],
@@ -158,6 +158,19 @@ def test_a_move_toward_a_place_need_not_end_there(text: str, passes: bool) -> No
     assert (find_faults(f"The left hand moves {text}.", events, []) == []) == passes
 
 
+def test_a_thing_is_at_rest_only_while_nobody_moves_it() -> None:
+    def faults(held: float) -> list[str]:
+        events = [
+            Event("carry", "right", 0, 1, "cup", (0.5, 0.8), (0.5, 0.2)),
+            Event("hold", "left", held, held + 1, "cup", (0.5, 0.2), (0.5, 0.2)),
+        ]
+        text = "The right hand lifts the cup; the cup stays where it is."
+        return [fault.kind for fault in find_faults(text, events, ["cup"])]
+
+    assert faults(held=1.0) == []
+    assert faults(held=0.0) == ["action"]
+
+
 def test_hands_that_follow_each_other_are_in_order() -> None:
     events = [
         Event("carry", "right", 0, 1, "cup", (0.5, 0.8), (0.5, 0.2)),
@@ -179,6 +192,12 @@ def test_hands_that_follow_each_other_are_in_order() -> None:
         ("cup", "the left hand moves the small red bowl up", False),
         ("cup", "the left hand moves its lid up", False),
         ("hand towel", "the left hand moves the hand towel up", True),
+        ("cutting board", "the left hand moves the big wooden board up", True),
+        ("cutting board", "the left hand moves the ironing board up", False),
+        ("lower drawer", "the left hand moves the middle drawer up", False),
+        ("left glove", "the left hand moves the second glove up", False),
+        ("handle of the microwave", "the left hand moves the handle up", True),
+        ("handle of the microwave", "the left hand moves the microwave up", False),
     ],
 )
 def test_nouns_are_those_that_were_seen(noun: str, text: str, passes: bool) -> None:
