@@ -17,7 +17,7 @@ import functools
 import importlib.resources
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -27,11 +27,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException, HydraException, OverrideParseException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from egorobot.errors import BusyError, UserError
+from egorobot.files import explain_os_errors
 from egorobot.option_types import check_types
+from egorobot.sweeps import combinations
 
 CONFIG_MODULE = "egorobot.configs"
 EXIT_BAD_INPUT = 2
@@ -65,10 +67,11 @@ def command(config_name: str) -> Callable[[Main], Callable[[], None]]:
                 print(help_text(sys.modules[function.__module__].__doc__ or "", config_name))
                 return
             overrides = [a for a in sys.argv[1:] if not a.startswith("-")]
-            if {"--multirun", "-m"} & set(sys.argv[1:]):
-                overrides = [a for a in overrides if not re.search(r"[,(]", a)]  # what is swept is checked run by run
             try:
-                check_overrides(config_name, overrides)
+                if {"--multirun", "-m"} & set(sys.argv[1:]):
+                    check_sweep(config_name, overrides)
+                else:
+                    check_overrides(config_name, overrides)
             except UserError as error:
                 fail(error)
             sys.argv[1:] = sys.argv[1:] + QUIET
@@ -78,8 +81,9 @@ def command(config_name: str) -> Callable[[Main], Callable[[], None]]:
             try:
                 if missing := OmegaConf.missing_keys(config):
                     raise UserError(f"option '{min(missing)}' is needed: --help tells what it is")
-                check_types(config, load_config(config_name, []))
-                function(config)
+                check_types(config, _defaults(config_name, HydraConfig.get().runtime.choices))
+                with explain_os_errors():
+                    function(config)
             except UserError as error:
                 if HydraConfig.get().mode != RunMode.MULTIRUN:
                     fail(error)
@@ -126,17 +130,30 @@ def load_config(config_name: str, overrides: list[str]) -> DictConfig:
     Raises:
         UserError: an override names an unknown option or choice, or cannot be parsed.
     """
+    return _load(config_name, overrides)[0]
+
+
+def _load(config_name: str, overrides: list[str]) -> tuple[DictConfig, Mapping[str, str]]:
+    """Return the options of a command, as `load_config`, and what was chosen of each group."""
     try:
         with _no_hydra(), initialize_config_module(CONFIG_MODULE, version_base="1.3"):
-            config = compose(config_name, overrides)
+            config = compose(config_name, overrides, return_hydra_config=True)
+            chosen = config.hydra.runtime.choices
+            with open_dict(config):
+                del config["hydra"]
             OmegaConf.resolve(config)
     except OverrideParseException as error:
-        raise UserError(
-            f"cannot read option '{error.override}': write name=value, and quote what has spaces"
-        ) from error
+        raise _unreadable(error) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_explain(error, config_name)) from error
-    return config
+    except ValueError as error:  # a choice that is no name
+        raise UserError(f"cannot read the options ({error}): --help lists the choices") from error
+    return config, chosen
+
+
+def _defaults(config_name: str, chosen: Mapping[str, str]) -> DictConfig:
+    """Return the options of a command as they are when nothing but choices of groups is given."""
+    return load_config(config_name, [f"{group}={chosen[group]}" for group, _ in _groups(config_name) if chosen[group]])
 
 
 @contextmanager
@@ -159,7 +176,25 @@ def check_overrides(config_name: str, overrides: list[str]) -> None:
         UserError: an override names an unknown option or choice, cannot be parsed, or
             gives, say, a word where the default is a number.
     """
-    check_types(load_config(config_name, overrides), load_config(config_name, []))
+    config, chosen = _load(config_name, overrides)
+    check_types(config, _defaults(config_name, chosen))
+
+
+def check_sweep(config_name: str, overrides: list[str]) -> None:
+    """Check that `overrides`, some of them of several values, fit a command's options.
+
+    Raises:
+        UserError: as from `check_overrides`.
+    """
+    try:
+        for combination in combinations(overrides):
+            check_overrides(config_name, combination)
+    except OverrideParseException as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OverrideParseException) -> UserError:
+    return UserError(f"cannot read option '{error.override}': write name=value, and quote what has spaces")
 
 
 def _explain(error: Exception, config_name: str) -> str:
@@ -189,12 +224,10 @@ def choices(group: str) -> list[str]:
 
 def help_text(docstring: str, config_name: str) -> str:
     """Return what `--help` prints: the docstring, then choices, options and defaults, those of default choices too."""
-    text = _config_text(f"{config_name}.yaml")
-    head, _, body = text.partition("\ndefaults:\n")
-    groups = re.findall(r"^  - (?:optional )?(\w+): (\S+)", body, flags=re.MULTILINE)
+    head, _, body = _config_text(f"{config_name}.yaml").partition("\ndefaults:\n")
     options = re.sub(r"^  - .*\n", "", body, flags=re.MULTILINE).strip("\n") if body else head
     lines = [docstring.strip()]
-    if groups:
+    if groups := _groups(config_name):
         lines += ["", "Choices (name=choice, default first):"]
     for group, default in groups:
         others = [c for c in choices(group) if c != default]
@@ -205,6 +238,12 @@ def help_text(docstring: str, config_name: str) -> str:
         if text not in ("", f"name: {default}"):
             lines += ["", f"Options {group}.<name>=<value>, with {group}={default}:", *_indented(text)]
     return "\n".join(lines)
+
+
+def _groups(config_name: str) -> list[tuple[str, str]]:
+    """Return the groups of options that a command has, each with the choice that is its default."""
+    body = _config_text(f"{config_name}.yaml").partition("\ndefaults:\n")[2]
+    return re.findall(r"^  - (?:optional )?(\w+): (\S+)", body, flags=re.MULTILINE)
 
 
 def _config_text(path: str) -> str:

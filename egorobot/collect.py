@@ -32,7 +32,7 @@ from egorobot.envs.protocols import get_protocol
 from egorobot.envs.scene import get_render_preset
 from egorobot.envs.tasks import get_task
 from egorobot.errors import UserError
-from egorobot.files import digest, sole_user
+from egorobot.files import check_out, digest, sole_user
 from egorobot.processes import default_num_workers, exit_with_parent, share_cores, spawn_context
 from egorobot.statistics import wilson_interval
 
@@ -109,6 +109,7 @@ def collect(
     noise = BurstNoise.for_protocol(settings) if bursts else None
     source = DemoSource(get_task(task).name, seed, kwargs, noise)
     path = Path(out) if out else demonstrations_path(data_dir, protocol, task, camera, image_size, seed, render)
+    check_out(path)
     # What is there is only read: the folder may be one that this process must not write to.
     if (existing := _open_existing(path, source)) is None or existing.num_demos < num_demos:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Writing files so that a killed process never leaves half of one."""
 
+import errno
 import fcntl
 import glob
 import hashlib
@@ -14,6 +15,12 @@ from typing import Any
 from egorobot.errors import BusyError, UserError
 
 LOCK_FILE = ".lock"
+# Errors that are a matter of where files are, and what helps.
+NO_PLACE = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "choose another place, or have its owner give access"),
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR), "choose another place, or move it away"),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room, and the same command goes on from what is finished"),
+}
 
 
 @contextmanager
@@ -44,16 +51,28 @@ def temporary_pattern(path: Path) -> str:
     return f".{glob.escape(path.stem)}.{'[0-9a-f]' * 12}{glob.escape(path.suffix)}"
 
 
-def check_out(path: str | Path, folder: bool = False) -> None:
-    """Check that `path` may become a file, or a folder, before work is done for it.
+def check_out(path: str | Path, folder: bool = False, option: str = "out") -> None:
+    """Check that `path`, which an `option` names, may become a file, or a folder, before work is done for it.
 
     Raises:
-        UserError: there is something of the other kind.
+        UserError: there is something of the other kind, or a file where its folder would be.
     """
     if not folder and Path(path).is_dir():
-        raise UserError(f"{path} is a folder: out= wants the name of a file")
-    if folder and Path(path).exists() and not Path(path).is_dir():
-        raise UserError(f"{path} is not a folder: choose another out=")
+        raise UserError(f"{path} is a folder: {option}= wants the name of a file")
+    for place in ([Path(path)] if folder else []) + [*Path(path).parents]:
+        if place.exists() and not place.is_dir():
+            raise UserError(f"{place} is not a folder: choose another {option}=")
+
+
+@contextmanager
+def explain_os_errors() -> Iterator[None]:
+    """Turn what an operating system says of places that cannot be used into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_PLACE or error.filename is None:
+            raise
+        raise UserError(f"{error.filename}: {error.strerror}: {NO_PLACE[error.errno]}") from error
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -135,7 +154,8 @@ def sole_user(folder: Path, content: str, wait: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(PermissionError):  # another person's, in a folder where each removes their own only
+            path.unlink(missing_ok=True)
         os.close(handle)
 
 
@@ -143,7 +163,7 @@ def _lock(path: Path, wait: bool, busy: str) -> int:
     """Return a handle of the file at `path`, made if need be, that no other process holds."""
     while True:
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            handle = _open_lock(path)
         except OSError as error:
             raise UserError(f"{path.parent} cannot be written to ({error.strerror}): choose another place") from error
         try:
@@ -159,6 +179,16 @@ def _lock(path: Path, wait: bool, busy: str) -> int:
             if os.path.samestat(path.stat(), os.fstat(handle)):
                 return handle
         os.close(handle)
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY)  # another person's: good for a lock, but under NFS
+    with suppress(PermissionError):
+        os.fchmod(handle, 0o666)  # whatever the umask: others who may write here may lock
+    return handle
 
 
 def holds_something(folder: Path) -> bool:

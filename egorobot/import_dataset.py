@@ -33,7 +33,7 @@ from egorobot.envs.exchange.restoring import Target, image_keys, make_target
 from egorobot.envs.exchange.sources import reader_for
 from egorobot.envs.rendering import env_render_fingerprint
 from egorobot.errors import UserError
-from egorobot.files import digest, sole_user
+from egorobot.files import check_out, digest, sole_user
 from egorobot.processes import default_num_workers, exit_with_parent, share_cores, spawn_context
 from egorobot.runs import path_safe
 
@@ -90,6 +90,7 @@ def import_dataset(
     if images == KEEP:
         _check_kept_images(reader, target, plan, env_args["render_fingerprint"])
     path = Path(out) if out else _default_path(data_dir, source, target, subtask)
+    check_out(path)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with sole_user(path.parent, "demonstrations", wait=True):

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from egorobot.bootstrap import Summary, outcome_matrix, summarize_runs
 from egorobot.errors import UserError
-from egorobot.run_options import type_override
+from egorobot.run_options import describe_changes
 from egorobot.runs import read_result
 from egorobot.statistics import wilson_interval
 
@@ -99,9 +98,12 @@ def find_results(runs_dir: str | Path) -> list[tuple[Path, Result]]:
     """
     if not Path(runs_dir).is_dir():
         raise UserError(f"no folder {runs_dir}: train_bc makes runs, runs_dir=FOLDER names another place")
+    read = [(path, read_result(path.parent)) for path in sorted(Path(runs_dir).rglob("result.json"))]
+    if not read:
+        raise UserError(f"no result.json below {runs_dir}: a finished run of train_bc has one")
+    _check_datasets(read)
     found: dict[str, tuple[Path, Result]] = {}
-    for path in sorted(Path(runs_dir).rglob("result.json")):
-        result = read_result(path.parent)
+    for path, result in read:
         identity = _identity(result)
         if identity in found:
             first, other = found[identity]
@@ -110,22 +112,18 @@ def find_results(runs_dir: str | Path) -> list[tuple[Path, Result]]:
             if result["eval"]["episodes"] <= other["eval"]["episodes"]:
                 continue
         found[identity] = (path, result)
-    if not found:
-        raise UserError(f"no result.json below {runs_dir}: a finished run of train_bc has one")
-    runs = [(found[identity][0].parent, found[identity][1]) for identity in sorted(found)]
-    _check_datasets(runs)
-    return runs
+    return [(found[identity][0].parent, found[identity][1]) for identity in sorted(found)]
 
 
 def _check_datasets(runs: Iterable[tuple[Path, Result]]) -> None:
     """Check that files of one name, by which rows are told apart, are one file."""
     first: dict[str, tuple[Path, Result]] = {}
-    for folder, result in runs:
+    for path, result in runs:
         if (fingerprint := result.get("dataset_fingerprint")) is not None:
-            where, other = first.setdefault(_identity(result | {"seed": None}), (folder, result))
+            where, other = first.setdefault(_identity(result | {"seed": None}), (path, result))
             if other["dataset_fingerprint"] != fingerprint:
                 raise UserError(
-                    f"{where} and {folder} learnt from two files of the same name ({other['dataset']}, "
+                    f"{where} and {path} learnt from two files of the same name ({other['dataset']}, "
                     f"{result['dataset']}): rename one, and train on it again"
                 )
 
@@ -213,19 +211,9 @@ def row_key(result: Result) -> RowKey:
         num_demos=result["num_demos"],
         encoder=encoder["name"],
         encoder_fingerprint=encoder["fingerprint"],
-        policy=" ".join([result["policy"], *_overrides(result), *_dataset(result)]),
+        policy=" ".join([result["policy"], *describe_changes(result.get("overrides", {}), result.get("dataset"))]),
         camera=camera if isinstance(camera, str) else "+".join(map(str, camera)),
     )
-
-
-def _overrides(result: Result) -> list[str]:
-    """Return what a row says of its overrides, without the name that a policy was given."""
-    overrides = {name: value for name, value in result.get("overrides", {}).items() if name != "policy.name"}
-    return [re.sub(r"^([+~]?)policy\.", r"\1", type_override(*override)).lstrip("+") for override in overrides.items()]
-
-
-def _dataset(result: Result) -> list[str]:
-    return [f"dataset={Path(result['dataset']).stem}"] if "dataset" in result else []
 
 
 def _identity(result: Result) -> str:

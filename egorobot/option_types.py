@@ -24,29 +24,29 @@ def check_types(config: DictConfig, default: DictConfig) -> None:
 
     Args:
         config: as they were given.
-        default: as they are when none is given.
+        default: as they are when none is given but the choices, such as policy=bc_rnn.
 
     Raises:
         UserError: one is of another kind.
     """
-    _check(OmegaConf.to_container(config, resolve=True), OmegaConf.to_container(default, resolve=True), prefix="")
+    _check(OmegaConf.to_container(config, resolve=True), OmegaConf.to_container(default, resolve=True))
 
 
-def _check(config: Any, default: Any, prefix: str) -> None:
+def _check(config: Any, default: Any, prefix: str = "") -> None:
     for key, expected in default.items():
-        if key not in config:  # of another choice of a group
+        if key not in config:  # taken out
             continue
         value, name = config[key], f"{prefix}{key}"
-        if fault := _fault(key, value, expected, top=not prefix):
+        if fault := _fault(key, value, expected):
             raise UserError(f"option '{name}={value}' {fault}")
         if isinstance(expected, dict):
             _check(value, expected, prefix=f"{name}.")
 
 
-def _fault(key: str, value: Any, expected: Any, top: bool) -> str | None:
+def _fault(key: str, value: Any, expected: Any) -> str | None:
     """Return what is wrong with the value of an option, None where nothing is."""
-    if value is None:  # of a group's options the default may be that of another choice
-        needed = isinstance(expected, NEEDED if top else dict) or (key in TEXTS and expected is not None)
+    if value is None:
+        needed = isinstance(expected, NEEDED) or (key in TEXTS and expected is not None)
         return f"does not fit: its default is {expected!r}" if needed else None
     if key in TEXTS:
         return None if isinstance(value, str) else f"""is no text: quote a name twice, "'{value}'\""""

@@ -23,6 +23,7 @@ from egorobot.envs.rendering import camera_names
 from egorobot.envs.scene import CAMERAS
 from egorobot.errors import UserError
 from egorobot.evaluate import load_checked_policy
+from egorobot.files import check_out
 from egorobot.policies.rollout import ActingPolicy, EpisodeResult, rollout
 from egorobot.runs import read_config
 from egorobot.videos import Frame, draw_caption, grid, write_video
@@ -58,8 +59,9 @@ def render_run(
         raise UserError(f"episodes={list(seeds)}, image_size={image_size}: a seed and {MIN_SIZE} pixels are needed")
     task = read_config(run).task.name
     policy = load_checked_policy(Path(run) / "policy.pth")
-    episodes = rollout(policy, seeds, num_workers, record=True, description="roll out")
     folder = Path(run) / "videos" if out is None else Path(out)
+    check_out(folder, folder=True)
+    episodes = rollout(policy, seeds, num_workers, record=True, description="roll out")
     return draw_episodes(policy, episodes, task, folder, as_grid, image_size)
 
 

@@ -1,7 +1,9 @@
 """What the options of a run amount to: whether they fit, how they differ from defaults, and how its encoder is made."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,7 +13,7 @@ from egorobot.envs.camera_env import MIN_IMAGE_SIZE
 from egorobot.envs.rendering import camera_names
 from egorobot.envs.scene import get_render_preset
 from egorobot.errors import UserError
-from egorobot.runs import plain
+from egorobot.runs import path_safe, plain
 
 # Options that a run's outcome depends on and that `result.json` has no other field for.
 _UNNAMED = ("policy", "image_size", "render", "demo_seed")
@@ -50,12 +52,16 @@ def find_overrides(config: DictConfig) -> dict[str, Any]:
         removed, whose value is null.
     """
     from_file = config.dataset is not None
-    groups = [] if from_file else ["task", "protocol"]
-    groups += ["policy"] if config.policy.name in choices("policy") else []
-    default = load_config("train_bc", [f"{group}={config[group].name}" for group in groups])
+    default = _defaults(config, ("policy",) if from_file else ("task", "protocol", "policy"))
     names = [name for name in _UNNAMED if not (from_file and name in _OF_DEMONSTRATIONS)]
     ours, theirs = ({name: plain(options[name]) for name in names} for options in (config, default))
     return dict(sorted(_differences(ours, theirs), key=lambda override: override[0].lstrip("+~")))
+
+
+def _defaults(config: DictConfig, groups: Iterable[str]) -> DictConfig:
+    """Return the options as they are when nothing but the choices of some groups is given."""
+    chosen = [(group, config[group].name) for group in groups]
+    return load_config("train_bc", [f"{group}={name}" for group, name in chosen if name in choices(group)])
 
 
 def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -71,6 +77,31 @@ def _differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], prefix: str
             yield name, ours[key]
 
 
+def describe_changes(overrides: Mapping[str, Any], dataset: str | None) -> list[str]:
+    """Return what tells a run from those with the defaults of its task, protocol and policy: `["steps=500"]`.
+
+    Args:
+        overrides: as from `find_overrides`; the name that a policy was given is left out.
+        dataset: file of demonstrations that it learns from, named by its stem; None for none.
+    """
+    named = [type_override(name, value) for name, value in overrides.items() if name != "policy.name"]
+    changes = [re.sub(r"^([+~]?)policy\.", r"\1", change).lstrip("+") for change in named]
+    return changes if dataset is None else [*changes, f"dataset={Path(dataset).stem}"]
+
+
+def run_folder(config: DictConfig) -> Path:
+    """Return `config.run_dir`, or the folder that the layout gives this configuration."""
+    if config.run_dir is not None:
+        return Path(config.run_dir)
+    changes = describe_changes(find_overrides(config), config.dataset)
+    if config.dataset is None:
+        camera, default = (plain(options.camera) for options in (config, _defaults(config, ("protocol",))))
+        changes += [f"camera={camera}"] if camera != default else []
+    policy = [path_safe(config.policy.name), *([path_safe(" ".join(changes))] if changes else [])]
+    parts = (config.protocol.name, config.task.name, path_safe(config.encoder), "_".join(policy))
+    return Path(config.runs_dir, *parts, f"demos{config.num_demos}", f"seed{config.seed}")
+
+
 def type_override(name: str, value: Any) -> str:
     """Return one of `find_overrides` as it is typed, before it is quoted for a shell."""
     return name if name.startswith("~") else f"{name}={json.dumps(value, ensure_ascii=False)}"
@@ -84,6 +115,8 @@ def pretrain_options(config: DictConfig) -> DictConfig:
     """
     from egorobot.policies.registry import NAMES
 
+    if not isinstance(config.pretrain, DictConfig):
+        raise UserError(f"pretrain={config.pretrain}: options are wanted, as in 'pretrain={{steps: 2000}}'")
     if config.encoder in NAMES or ":" in config.encoder:
         raise UserError(f"pretrain writes to the folder that encoder= names, and {config.encoder} is none")
     overrides = [type_override(name, value) for name, value in _leaves(plain(config.pretrain))]

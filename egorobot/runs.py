@@ -57,14 +57,6 @@ def path_safe(name: str) -> str:
     return safe if len(safe) <= 100 else f"{safe[-80:]}_{digest(name)}"
 
 
-def run_folder(config: DictConfig) -> Path:
-    """Return `config.run_dir`, or the folder that the layout gives this configuration."""
-    if config.run_dir is not None:
-        return Path(config.run_dir)
-    parts = (config.protocol.name, config.task.name, path_safe(config.encoder), config.policy.name)
-    return Path(config.runs_dir, *parts, f"demos{config.num_demos}", f"seed{config.seed}")
-
-
 def plain(value: Any) -> Any:
     """Return an option's value, resolved, as plain Python."""
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

@@ -5,16 +5,17 @@ and from which inputs, so that a killed run goes on from there; `.lock` keeps a 
 process out.
 """
 
-import fcntl
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from egorobot.errors import BusyError, UserError
-from egorobot.files import write_json, write_text
+from egorobot.errors import UserError
+from egorobot.files import sole_user, write_json, write_text
 from egorobot.runs import DECISIVE, plain, read_config, shorten
 
 
@@ -67,13 +68,8 @@ class Run:
         """
         self._check_foreign()
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BusyError(
-                    f"another process is at work in {self.folder}: wait for it, or choose another run_dir=…"
-                ) from None
+        only_read = self.result_path.exists() and not os.access(self.folder, os.W_OK)
+        with nullcontext() if only_read else sole_user(self.folder, "a run"):
             self._claim(config)
             self._read_progress()
             yield
@@ -97,7 +93,7 @@ class Run:
         for key in DECISIVE:
             old, new = (plain(OmegaConf.select(c, key)) for c in (there, config))
             if old != new and key not in free:
-                raise self._mismatch(f"{key.removesuffix('.name')}={shorten(old)} there, {shorten(new)} here")
+                raise self._mismatch(_difference(key, old, new).replace(".name=", "=", 1))
         if there.get("dataset") != config.dataset:
             raise self._mismatch(f"dataset={there.get('dataset')} there, {config.dataset} here")
         if config.episodes > there.episodes or (config.episodes < there.episodes and not self.result_path.exists()):
@@ -136,3 +132,13 @@ class Run:
         """Record that the outputs of `stage` are complete."""
         self.seconds[stage] = round(seconds, 2)
         write_json(self._progress_path, {"inputs": self.inputs, "seconds": self.seconds})
+
+
+def _difference(key: str, old: Any, new: Any) -> str:
+    """Return in words how two values of an option differ; of nested ones, the first that does."""
+    absent = object()
+    while isinstance(old, dict) and isinstance(new, dict):
+        name = min(name for name in old.keys() | new.keys() if old.get(name, absent) != new.get(name, absent))
+        key, old, new = f"{key}.{name}", old.get(name, absent), new.get(name, absent)
+    there, here = ("nothing" if value is absent else shorten(value) for value in (old, new))
+    return f"{key}={there} there, {here} here"

@@ -25,10 +25,11 @@ from egorobot.collect import collect
 from egorobot.envs.demonstrations import DemoInfo, open_demonstrations
 from egorobot.errors import UserError
 from egorobot.evaluate import describe, evaluation_seeds, load_checked_policy, summarize
+from egorobot.files import check_out
 from egorobot.policies.rollout import EpisodeResult, rollout
 from egorobot.render import draw_episodes, video_path
-from egorobot.run_options import check_options, find_overrides, pretrain_options
-from egorobot.runs import SCHEMA, git_commit, plain, read_result, run_folder, shorten, versions, write_result
+from egorobot.run_options import check_options, find_overrides, pretrain_options, run_folder
+from egorobot.runs import SCHEMA, git_commit, plain, read_result, shorten, versions, write_result
 from egorobot.stages import Run
 
 if TYPE_CHECKING:  # torch is imported by what needs it: environment workers import this module
@@ -50,8 +51,7 @@ def train_bc(config: DictConfig) -> dict[str, Any]:
         UserError: bad options, a run folder that belongs to another configuration, or
             inputs that are missing or damaged.
     """
-    config = with_dataset(config)
-    check_options(config)
+    config = checked(config)
     seeds = evaluation_seeds(config.episodes)
     overrides = find_overrides(config)
     encoder = _describe_encoder(config)
@@ -68,6 +68,23 @@ def train_bc(config: DictConfig) -> dict[str, Any]:
         result = read_result(run.folder)
         _render(run, config, result, recorded)
     return result
+
+
+def checked(config: DictConfig) -> DictConfig:
+    """Return the options as `with_dataset` does, checked but for the encoder, which may be yet to come.
+
+    Raises:
+        UserError: they do not fit.
+    """
+    from egorobot.policies.training import check_options as check_policy
+
+    config = with_dataset(config)
+    check_options(config)
+    evaluation_seeds(config.episodes)
+    check_policy(config.policy)
+    if config.leaderboard is not None:
+        check_out(config.leaderboard, folder=True, option="leaderboard")
+    return config
 
 
 def with_dataset(config: DictConfig) -> DictConfig:
@@ -201,6 +218,7 @@ def _evaluate_more(run: Run, config: DictConfig, seeds: Sequence[int], overrides
     known = _recorded_episodes(result)
     missing = seeds[len(known) :]
     if not missing:
+        print(f"{run.folder} is finished: choose run_dir=… to run again")
         return
     if (now := versions()) != result["versions"]:
         raise UserError(
@@ -258,16 +276,13 @@ def report(folder: Path, result: dict[str, Any]) -> str:
 @command("train_bc")
 def main(config: DictConfig) -> None:
     """Do what the options ask for, pre-training before and a leaderboard after if they say so."""
+    config = checked(config)
     if config.pretrain is not None:
         from egorobot.pretrain.run import run as pretrain
 
         pretrain(pretrain_options(config))  # one that is finished, with the same options, is kept
-    config = with_dataset(config)
-    folder = run_folder(config)
-    if (folder / "result.json").exists() and read_result(folder)["eval"]["episodes"] >= config.episodes:
-        print(f"{folder} is finished: choose run_dir=… to run again")
     result = train_bc(config)
-    print(report(folder, result))
+    print(report(run_folder(config), result))
     if config.leaderboard is not None:
         from egorobot.leaderboard import build_leaderboard
 

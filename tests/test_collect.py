@@ -115,6 +115,11 @@ def test_another_file_is_never_overwritten(demonstrations, changes, message):
     assert demonstrations.read_bytes() == before
 
 
+def test_a_folder_is_no_file_to_write(tmp_path):
+    with pytest.raises(UserError, match="is a folder: out= wants the name of a file"):
+        collect(**SETTINGS, out=tmp_path, num_workers=1)
+
+
 def test_foreign_file_is_never_overwritten(tmp_path):
     out = tmp_path / "mine.hdf5"
     with h5py.File(out, "w") as file:

@@ -258,10 +258,12 @@ def test_runs_on_other_files_are_other_rows(tmp_path: Path, make_result: Callabl
     rows = make_rows(read_results(write_results(tmp_path / "runs", first, second, third)))
     assert [row.key.policy for row in rows] == ["bc_mlp dataset=complete_112px", "bc_mlp dataset=mixed_112px"]
     assert [row.cells["microwave"].seeds for row in rows] == [(0, 2), (1,)]
-    write_results(tmp_path / "runs", first, second, third | {"dataset_fingerprint": "f2"})
-    with pytest.raises(UserError, match=r"learnt from two files of the same name .* rename one") as caught:
-        read_results(tmp_path / "runs")
-    assert "\n" not in str(caught.value)
+    for seed in (0, 2):  # of one seed they would pass for the same run
+        other = third | {"dataset_fingerprint": "f2", "seed": seed}
+        root = write_results(tmp_path / f"runs{seed}", first, second, other)
+        with pytest.raises(UserError, match=r"learnt from two files of the same name .* rename one") as caught:
+            read_results(root)
+        assert "\n" not in str(caught.value)
 
 
 def test_a_file_in_the_way_is_told(tmp_path: Path, make_result: Callable[..., dict[str, Any]]) -> None:

@@ -33,6 +33,12 @@ def test_bad_wishes_are_one_line(finished_run: Path, seeds: list[int], image_siz
         render_run(finished_run, seeds, image_size=image_size)
 
 
+def test_a_file_is_no_folder_for_videos(finished_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="is not a folder: choose another out="):
+        render_run(finished_run, [100000], tmp_path / "file")
+
+
 def test_a_folder_that_is_no_run_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a run folder"):
         render_run(tmp_path, [100000])

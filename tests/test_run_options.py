@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from egorobot.cli import load_config
 from egorobot.errors import UserError
 from egorobot.leaderboard import make_rows
 from egorobot.leaderboard_commands import repeat_commands
-from egorobot.run_options import find_overrides, pretrain_options
+from egorobot.run_options import find_overrides, pretrain_options, run_folder
 from egorobot.runs import DECISIVE, plain
 
 OVERRIDES: list[tuple[list[str], dict[str, Any], str]] = [
@@ -77,10 +78,33 @@ def test_a_file_of_demonstrations_says_what_is_seen() -> None:
     assert find_overrides(config) == {"policy.steps": 5}
 
 
+def test_layout_has_one_folder_a_component() -> None:
+    config = load_config("train_bc", ["task=door", "encoder=open_clip:ViT-B-16/openai", "seed=2", "num_demos=25"])
+    assert run_folder(config) == Path("runs/kitchen/door/open_clip_ViT-B-16_openai/bc_mlp/demos25/seed2")
+    assert run_folder(load_config("train_bc", ["run_dir=here"])) == Path("here")
+
+
+@pytest.mark.parametrize(
+    ("options", "policy"),
+    [
+        (["policy.norm=batchnorm", "image_size=84"], "bc_mlp_image_size_84_norm_batchnorm"),
+        (["policy=bc_rnn", "policy.steps=5", "policy.name=mine"], "mine"),
+        (["camera=right_cap2"], "bc_mlp_camera_right_cap2"),
+        (["camera=[left_cap2,right_cap2]"], "bc_mlp_camera_left_cap2_right_cap2"),
+        (["dataset=data/file.hdf5", "camera=right_cap2", "image_size=84"], "bc_mlp_dataset_file"),
+    ],
+)  # fmt: skip
+def test_runs_that_differ_in_an_option_have_folders_of_their_own(options: list[str], policy: str) -> None:
+    folder = run_folder(load_config("train_bc", options))
+    assert folder.parts[:4] == ("runs", "kitchen", "microwave", "egovideo_nano")
+    assert folder.parts[4].startswith(policy) and folder.parts[5:] == ("demos100", "seed0")
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
         ("encoder=egovideo_nano", "egovideo_nano is none"),
+        ("pretrain=true", "pretrain=True: options are wanted, as in 'pretrain={steps: 2000}'"),
         ("+pretrain.stepz=3", "unknown option 'stepz'"),
         ("pretrain.corpus.num_clips=many", "'corpus.num_clips=many' does not fit"),
     ],

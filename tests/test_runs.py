@@ -33,13 +33,6 @@ def make_result() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_layout_has_one_folder_a_component(tmp_path: Path) -> None:
-    config = make_config(tmp_path, "task=door", "encoder=open_clip:ViT-B-16/openai", "seed=2", "num_demos=25")
-    expected = tmp_path / "kitchen" / "door" / "open_clip_ViT-B-16_openai" / "bc_mlp" / "demos25" / "seed2"
-    assert runs.run_folder(config) == expected
-    assert runs.run_folder(make_config(tmp_path, "run_dir=here")) == Path("here")
-
-
 @pytest.mark.parametrize("name", ["..", "/", "a/../../b", "x" * 500, "~root", ""])
 def test_no_encoder_name_leaves_its_folder(name: str) -> None:
     safe = runs.path_safe(name)
@@ -78,7 +71,20 @@ def test_where_and_how_fast_may_change_but_not_what(tmp_path: Path) -> None:
         Run(folder).open(make_config(tmp_path, "num_demos=7")),
     ):
         pass
-    with pytest.raises(UserError, match="policy="), Run(folder).open(make_config(tmp_path, "+policy.extra=1")):
+    with (
+        pytest.raises(UserError, match=r"\(policy\.extra=nothing there, 1 here\)"),
+        Run(folder).open(make_config(tmp_path, "+policy.extra=1")),
+    ):
+        pass
+    with (
+        pytest.raises(UserError, match=r"\(policy\.norm=.* there, \"batchnorm\" here\)"),
+        Run(folder).open(make_config(tmp_path, "policy.norm=batchnorm")),
+    ):
+        pass
+    with (
+        pytest.raises(UserError, match=r'\(task="\w+" there, "knob" here'),
+        Run(folder).open(make_config(tmp_path, "task=knob")),
+    ):
         pass
     assert (folder / "config.yaml").read_text() == before
 
@@ -117,7 +123,7 @@ def open_elsewhere(folder: Path, override: str) -> str:
 def test_only_one_process_at_a_time(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with Run(folder).open(make_config(tmp_path)):
-        assert "another process is at work" in open_elsewhere(folder, f"runs_dir={tmp_path}")
+        assert "another process writes a run" in open_elsewhere(folder, f"runs_dir={tmp_path}")
     assert open_elsewhere(folder, f"runs_dir={tmp_path}") == "opened\n"
 
 

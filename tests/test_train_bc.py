@@ -21,7 +21,7 @@ from egorobot.leaderboard import build_leaderboard
 from egorobot.policies.rollout import EpisodeResult
 from egorobot.runs import read_config, read_result
 from egorobot.stages import Run
-from egorobot.train_bc import choose_episodes, report, train_bc
+from egorobot.train_bc import choose_episodes, main, report, train_bc
 
 
 def snapshot(folder: Path) -> dict[Path, int]:
@@ -154,6 +154,31 @@ def test_bad_options_leave_no_folder(tmp_path: Path, patches: Path, run_options:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "option", ["camera=lefty", "policy.steps=0", "episodes=0", "leaderboard=file", "pretrain=true"]
+)
+def test_bad_options_are_told_before_an_encoder_is_trained(
+    option: str, run_main: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    told = run_main(main, "encoder=made", "pretrain={steps: 1}", option)
+    assert option.split("=")[0].removeprefix("policy.") in told and len(told.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.slow
+def test_a_finished_run_that_cannot_be_written_to_is_read(
+    finished_run: Path, run_options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copytree(finished_run, tmp_path / "run")
+    before = snapshot(copy)
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))  # root may all
+    result = train_bc(load_config("train_bc", [*run_options, f"run_dir={copy}", f"data_dir={tmp_path}"]))
+    assert result == read_result(finished_run) and snapshot(copy) == before
+
+
 def test_another_configuration_or_encoder_never_overwrites(
     finished_run: Path, run_options: list[str], tmp_path: Path
 ) -> None:
@@ -230,22 +255,25 @@ def sweep(finished_run: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "egorobot.train_bc", "--multirun", *short, *options]
 
 
+SWEPT = Path("runs/kitchen/slide/blank/bc_mlp_image_size_32_steps_10/demos2")  # where `sweep` has its runs
+
+
 def finished_seeds(folder: Path) -> list[str]:
-    return sorted(p.parent.name for p in folder.rglob("runs/kitchen/slide/blank/bc_mlp/demos2/*/result.json"))
+    return sorted(path.parent.name for path in (folder / SWEPT).glob("*/result.json"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", [[], ["+launcher=joblib", "hydra.launcher.n_jobs=2"]])
 def test_a_sweep_goes_on_past_runs_that_cannot_be_done(launcher: list[str], finished_run: Path, tmp_path: Path) -> None:
     """One that another process is at is left to it; one with bad input is told of, and in the exit status."""
-    busy, foreign = (tmp_path / f"runs/kitchen/slide/blank/bc_mlp/demos2/seed{seed}" for seed in (0, 1))
+    busy, foreign = (tmp_path / SWEPT / f"seed{seed}" for seed in (0, 1))
     foreign.mkdir(parents=True)
     (foreign / "notes.txt").touch()
     command = sweep(finished_run, *launcher)
     with Run(busy).open(load_config("train_bc", ["task=slide"])):
         done = subprocess.run([*command, "seed=0,1,2"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert finished_seeds(tmp_path) == ["seed2"]
-    assert f"left to another process: another process is at work in {busy.relative_to(tmp_path)}" in done.stdout
+    assert f"left to another process: another process writes a run in {busy.relative_to(tmp_path)}" in done.stdout
     told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert told[0].startswith(f"error: {foreign.relative_to(tmp_path)} holds notes.txt but is not a run folder")
     assert told[1] == "error: not all runs of the sweep were done: the same command goes on with the rest"

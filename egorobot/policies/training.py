@@ -167,6 +167,8 @@ def check_options(policy: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
         raise UserError(f"policy.steps={options['steps']}, policy.batch_size={options['batch_size']}: at least 1 each")
     if options["learning_rate"] <= 0:
         raise UserError(f"policy.learning_rate={options['learning_rate']}: above 0 is needed")
+    if options["weight_decay"] < 0:
+        raise UserError(f"policy.weight_decay={options['weight_decay']}: at least 0 is needed")
     choices_of = {"augment": (None, "crop"), "readout": (None, "future"), "schedule": ("cosine", "constant")}
     for key, choices in choices_of.items():
         if options[key] not in choices:

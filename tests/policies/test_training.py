@@ -126,8 +126,10 @@ def test_too_few_demonstrations(demonstrations, preset, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"steps": 0}, {"batch_size": 0}, {"augment": "flip"}, {"schedule": "linear"}, {"learning_rate": -1.0}]
-)
+    "change",
+    [{"steps": 0}, {"batch_size": 0}, {"augment": "flip"}, {"schedule": "linear"}, {"learning_rate": -1.0},
+     {"weight_decay": -0.1}],
+)  # fmt: skip
 def test_options_out_of_range(change, preset):
     with pytest.raises(UserError, match=f"policy.{next(iter(change))}"):
         check_options(preset("bc_mlp") | change)
