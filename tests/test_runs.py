@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,26 +67,15 @@ def test_where_and_how_fast_may_change_but_not_what(tmp_path: Path) -> None:
     before = (folder / "config.yaml").read_text()
     with Run(folder).open(make_config(tmp_path, "num_workers=7", "videos=9", "data_dir=elsewhere")):
         pass
-    with (
-        pytest.raises(UserError, match=r"belongs to another configuration \(num_demos=100 there, 7 here\)"),
-        Run(folder).open(make_config(tmp_path, "num_demos=7")),
-    ):
-        pass
-    with (
-        pytest.raises(UserError, match=r"\(policy\.extra=nothing there, 1 here\)"),
-        Run(folder).open(make_config(tmp_path, "+policy.extra=1")),
-    ):
-        pass
-    with (
-        pytest.raises(UserError, match=r"\(policy\.norm=.* there, \"batchnorm\" here\)"),
-        Run(folder).open(make_config(tmp_path, "policy.norm=batchnorm")),
-    ):
-        pass
-    with (
-        pytest.raises(UserError, match=r'\(task="\w+" there, "knob" here'),
-        Run(folder).open(make_config(tmp_path, "task=knob")),
-    ):
-        pass
+    for option, difference in {
+        "num_demos=7": "num_demos=100 there, 7 here",
+        "task=knob": 'task="microwave" there, "knob" here',
+        "+policy.extra=1": "policy.extra=nothing there, 1 here",
+        "policy.norm=batchnorm": 'policy.norm="standardize" there, "batchnorm" here',
+    }.items():
+        message = re.escape(f"belongs to another configuration ({difference}): choose run_dir=")
+        with pytest.raises(UserError, match=message), Run(folder).open(make_config(tmp_path, option)):
+            pass
     assert (folder / "config.yaml").read_text() == before
 
 
