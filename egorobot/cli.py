@@ -152,8 +152,17 @@ def _load(config_name: str, overrides: list[str]) -> tuple[DictConfig, Mapping[s
 
 
 def _defaults(config_name: str, chosen: Mapping[str, str]) -> DictConfig:
-    """Return the options of a command as they are when nothing but choices of groups is given."""
-    return load_config(config_name, [f"{group}={chosen[group]}" for group, _ in _groups(config_name) if chosen[group]])
+    """Return the options of a command as they are when nothing but choices of groups is given.
+
+    Groups that were taken out, and choices of somebody else's, count as not given.
+    """
+    names = [(group, dict(chosen).get(group)) for group, _ in _groups(config_name)]
+    return _default_config(config_name, tuple(f"{group}={name}" for group, name in names if name in choices(group)))
+
+
+@functools.cache
+def _default_config(config_name: str, chosen: tuple[str, ...]) -> DictConfig:
+    return load_config(config_name, list(chosen))
 
 
 @contextmanager

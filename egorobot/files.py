@@ -70,9 +70,11 @@ def explain_os_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in NO_PLACE or error.filename is None:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)  # writing does not say which file
+        if error.errno not in NO_PLACE or (error.filename is None and not full):
             raise
-        raise UserError(f"{error.filename}: {error.strerror}: {NO_PLACE[error.errno]}") from error
+        where = "" if error.filename is None else f"{error.filename}: "
+        raise UserError(f"{where}{error.strerror}: {NO_PLACE[error.errno]}") from error
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -174,6 +176,9 @@ def _lock(path: Path, wait: bool, busy: str) -> int:
                 raise BusyError(f"{busy}: wait for it, or end it") from error
             print(f"waiting: {busy}", flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:  # NFS takes no lock of a file that is open for reading
+            os.close(handle)
+            raise UserError(f"{path} cannot be locked ({error.strerror}): choose another place") from error
         # Whoever held it has removed the file: then another one stands for the work by now.
         with suppress(FileNotFoundError):
             if os.path.samestat(path.stat(), os.fstat(handle)):
@@ -184,8 +189,11 @@ def _lock(path: Path, wait: bool, busy: str) -> int:
 def _open_lock(path: Path) -> int:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except PermissionError:
-        return os.open(path, os.O_RDONLY)  # another person's: good for a lock, but under NFS
+    except PermissionError as error:
+        try:
+            return os.open(path, os.O_RDONLY)  # another person's: good for a lock, but under NFS
+        except FileNotFoundError:
+            raise error from None
     with suppress(PermissionError):
         os.fchmod(handle, 0o666)  # whatever the umask: others who may write here may lock
     return handle

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hydra import initialize_config_module
@@ -111,6 +112,15 @@ def test_each_value_of_a_sweep_is_checked(overrides: list[str], message: str) ->
 def test_sweeps_that_fit_pass() -> None:
     check_sweep("train_bc", ["task=knob,door", "seed=range(0,1000000)", "camera=[left_cap2,right_cap2],left_cap2"])
     check_sweep("train_bc", ["+experiment=leaderboard", "policy=bc_rnn", "policy.algo.rnn.horizon=5,10"])
+    check_sweep("train_bc", ["task=glob(*)", "seed=range(3,3)", "policy.learning_rate=interval(0,1)", "episodes=2"])
+
+
+def test_groups_may_be_taken_out_and_choices_be_of_somebody_else(tmp_path: Path) -> None:
+    check_overrides("pretrain.hod", ["~corpus", "clips=clips.csv"])
+    check_overrides("train_bc", ["~policy"])
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "mine.yaml").write_text("name: mine\nsteps: 5\n")
+    check_overrides("train_bc", [f"hydra.searchpath=[file://{tmp_path}]", "policy=mine"])
 
 
 def test_an_option_without_a_default_must_be_given() -> None:

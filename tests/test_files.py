@@ -114,7 +114,7 @@ def test_a_file_of_another_person_is_a_lock_too(tmp_path: Path, monkeypatch: pyt
         monkeypatch.setattr(os, "open", open_as_another)
         with pytest.raises(BusyError), sole_user(tmp_path, "x"):
             pass
-    with pytest.raises(UserError, match="cannot be written to"), sole_user(tmp_path, "x"):
+    with pytest.raises(UserError, match=r"cannot be written to \(Permission denied\)"), sole_user(tmp_path, "x"):
         pass  # there is none, and none can be made
 
 
@@ -122,7 +122,7 @@ def test_places_that_cannot_be_used_are_told_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=f"{tmp_path}/file: File exists: choose another place"), explain_os_errors():
         (tmp_path / "file").mkdir()
-    with pytest.raises(UserError, match="/x: No space left on device: make room"), explain_os_errors():
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x")
+    with pytest.raises(UserError, match=r"^No space left on device: make room"), explain_os_errors():
+        Path("/dev/full").write_text("x")
     with pytest.raises(FileNotFoundError), explain_os_errors():
         (tmp_path / "none").read_text()  # a fault of ours
