@@ -97,7 +97,9 @@ class Objective:
         parts = list(batch.split(-(-len(batch) // threads)))
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         with self.step_threads(batch), ThreadPoolExecutor(threads) as pool:
-            encoded = list(pool.map(lambda part: self._encode(model, part), parts))
+            # Threads would share weights that autocast has rounded, and forget them all when the first one is done:
+            # which gradients are then added as bfloat16, and which as float32, would be chance.
+            encoded = list(pool.map(lambda part: self._encode(model, part, cache_enabled=False), parts))
             loss, gradients = self._loss(_joined(encoded), batch)
 
             def by_parameters(own: Encoded, share: Encoded) -> tuple[Tensor | None, ...]:
@@ -112,8 +114,9 @@ class Objective:
                     parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
         return loss
 
-    def _encode(self, model: nn.Module, batch: Batch) -> Encoded:
-        with torch.autocast(self.ranks.device.type, self.autocast, enabled=self.autocast is not None):
+    def _encode(self, model: nn.Module, batch: Batch, cache_enabled: bool = True) -> Encoded:
+        enabled = self.autocast is not None
+        with torch.autocast(self.ranks.device.type, self.autocast, enabled, cache_enabled):
             encoded: Encoded = model(batch.frames_slow, batch.frames_fast, batch.captions, batch.boxes_slow)
         if self.autocast is None:
             return encoded

@@ -1,10 +1,12 @@
 """The cached loss: micro-batches change nothing, and equal captions are no negatives."""
 
+import threading
+import time
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from egorobot.pretrain import objective
 from egorobot.pretrain.batches import Batch, TrainingBatches
@@ -102,6 +104,30 @@ def test_bfloat16_gives_about_the_same_loss_and_float32_gradients(tiny_model: Eg
     assert loss.dtype == torch.float32 and loss != exact
     assert abs(loss - exact) < 0.1
     assert all(gradient.dtype == torch.float32 for gradient in gradients(tiny_model).values())
+
+
+def test_gradients_in_bfloat16_do_not_depend_on_which_thread_is_first(
+    tiny_model: EgoVideo, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that are used several times are rounded for each use, whoever has forgotten what meanwhile."""
+    monkeypatch.setattr(objective, "MIN_PART", 1)
+    here, late = threading.local(), [""]
+
+    def begin(_: nn.Module, args: tuple[list[str]]) -> None:
+        here.captions, here.calls = args[0], 0
+
+    def wait(*_: object) -> None:
+        here.calls += 1
+        if here.calls == 2 and late[0] in here.captions:  # between two uses of the same weights
+            time.sleep(0.3)
+
+    tiny_model.text.register_forward_pre_hook(begin)
+    tiny_model.text.transformer.register_forward_pre_hook(wait)
+    found = []
+    for late[0] in (batch.captions[0], batch.captions[-1]):
+        Objective(Ranks(), autocast=torch.bfloat16, threads=2).backward(tiny_model, batch)
+        found.append(gradients(tiny_model))
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
 def test_clips_with_the_same_caption_are_no_negatives(tiny_model: EgoVideo, batch: Batch) -> None:
