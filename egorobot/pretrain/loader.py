@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from egorobot.errors import UserError
@@ -14,6 +15,7 @@ from egorobot.pretrain.batches import Batch, TrainingBatches
 from egorobot.processes import exit_with_parent
 
 PREFETCHED = 2  # batches made ahead by each process
+SLOTS = PREFETCHED + 2  # of memory that a process writes batches to: the one in use and the one before stay whole
 WINDOW = 20  # steps that rates are taken over
 
 
@@ -24,13 +26,17 @@ class BatchLoader:
         batches: makes them.
         steps: which ones.
         num_workers: processes that make them; with 0 they are made when they are asked for.
+        reuse: whether later batches are written over earlier ones, which is faster: a batch is whole until the
+            one after the next is asked for.
     """
 
-    def __init__(self, batches: TrainingBatches, steps: range, num_workers: int = 1) -> None:
+    def __init__(self, batches: TrainingBatches, steps: range, num_workers: int = 1, reuse: bool = False) -> None:
         self.num_workers = num_workers
+        # Memory stays mapped here while it is kept.
+        self._kept: deque[Tensor] = deque(maxlen=num_workers * SLOTS if reuse else 0)
         self._spans: deque[tuple[float, float]] = deque(maxlen=WINDOW)  # of each step, in s: all, waiting
         self._loader: DataLoader[Batch | UserError] = DataLoader(
-            _Steps(batches),
+            _Steps(batches, SLOTS if reuse and num_workers else 0),
             batch_size=None,
             sampler=steps,
             num_workers=num_workers,
@@ -55,6 +61,7 @@ class BatchLoader:
             if batch is None:
                 return
             waited = time.perf_counter() - asked
+            self._kept.append(batch.frames_fast)
             yield batch
             began, finished = finished, time.perf_counter()
             self._spans.append((finished - began, waited))
@@ -91,14 +98,20 @@ class BatchLoader:
 class _Steps(Dataset[Batch | UserError]):
     """Batches by step; an error that a person can mend comes as a value, not wrapped in a traceback."""
 
-    def __init__(self, batches: TrainingBatches) -> None:
+    def __init__(self, batches: TrainingBatches, num_slots: int) -> None:
         self.batches = batches
+        self.num_slots = num_slots
+        self._slots: deque[Tensor] = deque()
 
     def __getitem__(self, step: int) -> Batch | UserError:
+        out = self._slots.popleft() if len(self._slots) == self.num_slots > 0 else None
         try:
-            return self.batches[step]
+            batch = self.batches[step] if out is None else self.batches.make(step, out)
         except UserError as error:
             return error
+        if self.num_slots:
+            self._slots.append(batch.frames_fast)
+        return batch
 
 
 def _unchanged(batch: Any) -> Any:

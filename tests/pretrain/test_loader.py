@@ -23,6 +23,21 @@ def test_a_process_makes_the_same_batches_in_the_same_order(batches: TrainingBat
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_memory_is_used_again_but_a_batch_and_the_one_before_stay_whole(
+    batches: TrainingBatches, num_workers: int
+) -> None:
+    before: Batch | None = None
+    places = set()
+    for step, batch in enumerate(BatchLoader(batches, range(30), num_workers, reuse=True)):
+        assert batch.frames_fast.equal(batches[step].frames_fast) and batch.captions == batches[step].captions
+        if before is not None:
+            assert before.frames_fast.equal(batches[step - 1].frames_fast)
+        before = batch
+        places.add(batch.frames_fast.data_ptr())
+    assert num_workers == 0 or len(places) == num_workers * loader_module.SLOTS
+
+
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_an_error_that_can_be_mended_stays_one_line(tiny_corpus: Any, num_workers: int) -> None:
     gone = TrainingCorpus(tiny_corpus("gone", 16, bad=range(16)), range(16))

