@@ -15,28 +15,28 @@ from egorobot.pretrain.batches import Batch, TrainingBatches
 from egorobot.processes import exit_with_parent
 
 PREFETCHED = 2  # batches made ahead by each process
-SLOTS = PREFETCHED + 2  # of memory that a process writes batches to: the one in use and the one before stay whole
 WINDOW = 20  # steps that rates are taken over
 
 
 class BatchLoader:
     """The batches of consecutive steps.
 
+    Later batches of other processes are written over earlier ones, which is faster than memory that is
+    new each time: a batch is whole until the one after the next is asked for.
+
     Args:
         batches: makes them.
         steps: which ones.
         num_workers: processes that make them; with 0 they are made when they are asked for.
-        reuse: whether later batches are written over earlier ones, which is faster: a batch is whole until the
-            one after the next is asked for.
     """
 
-    def __init__(self, batches: TrainingBatches, steps: range, num_workers: int = 1, reuse: bool = False) -> None:
+    def __init__(self, batches: TrainingBatches, steps: range, num_workers: int = 1) -> None:
         self.num_workers = num_workers
-        # Memory stays mapped here while it is kept.
-        self._kept: deque[Tensor] = deque(maxlen=num_workers * SLOTS if reuse else 0)
+        slots = num_slots(num_workers)
+        self._kept: deque[Tensor] = deque(maxlen=num_workers * slots)  # memory stays mapped while it is kept
         self._spans: deque[tuple[float, float]] = deque(maxlen=WINDOW)  # of each step, in s: all, waiting
         self._loader: DataLoader[Batch | UserError] = DataLoader(
-            _Steps(batches, SLOTS if reuse and num_workers else 0),
+            _Steps(batches, slots),
             batch_size=None,
             sampler=steps,
             num_workers=num_workers,
@@ -95,6 +95,14 @@ class BatchLoader:
         return batch
 
 
+def num_slots(num_workers: int) -> int:
+    """Return how many batches each process has memory for: those made ahead, the one in use and the one before.
+
+    The one before was made by another process where there are several.
+    """
+    return 0 if num_workers == 0 else PREFETCHED + 2 if num_workers == 1 else PREFETCHED + 1
+
+
 class _Steps(Dataset[Batch | UserError]):
     """Batches by step; an error that a person can mend comes as a value, not wrapped in a traceback."""
 
@@ -106,7 +114,7 @@ class _Steps(Dataset[Batch | UserError]):
     def __getitem__(self, step: int) -> Batch | UserError:
         out = self._slots.popleft() if len(self._slots) == self.num_slots > 0 else None
         try:
-            batch = self.batches[step] if out is None else self.batches.make(step, out)
+            batch = self.batches.make(step, out)
         except UserError as error:
             return error
         if self.num_slots:

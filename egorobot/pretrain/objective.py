@@ -3,7 +3,8 @@
 Gradients of the loss reach the encoders by way of the embeddings (GradCache, Gao et al.
 2021): clips are encoded in micro-batches, embeddings of all processes are brought
 together, the loss is taken over all of them once, and each process sends the gradients of
-its own embeddings back through its encoders, one micro-batch at a time.
+its own embeddings back through its encoders, one micro-batch at a time. In bfloat16 on a CPU
+the encoders round a little otherwise where no gradients are asked for.
 
 On a CPU a step of many small operations leaves several threads that share each of them
 waiting for each other. There the batch is cut into parts that go through the encoders side
@@ -98,7 +99,11 @@ class Objective:
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         with self.step_threads(batch), ThreadPoolExecutor(len(parts)) as pool:
             all_encoded = Barrier(len(parts))
-            encoded = list(pool.map(lambda part: self._encode(model, part, all_encoded), parts))
+            try:
+                encoded = list(pool.map(lambda part: self._encode(model, part, all_encoded), parts))
+            except BaseException:
+                all_encoded.abort()  # Ctrl-C may come when some threads wait and others have not begun
+                raise
             loss, gradients = self._loss(_joined(encoded), batch)
 
             def by_parameters(own: Encoded, share: Encoded) -> tuple[Tensor | None, ...]:

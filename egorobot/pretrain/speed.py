@@ -122,7 +122,7 @@ class _Training:
         self.optimizer = make_optimizer(model, options)
         self.objective = Objective(Ranks(), None, autocast, options.group_weight, options.box_weight, threads)
         self.spent = self.waited = 0.0
-        self.loader = BatchLoader(data.batches, range(ENDLESS), how.loader_workers, reuse=True)
+        self.loader = BatchLoader(data.batches, range(ENDLESS), how.loader_workers)
         self._batches: Iterator[Batch] = iter(self.loader)
 
     def step(self) -> float:

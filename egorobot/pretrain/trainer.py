@@ -78,7 +78,7 @@ class Trainer:
             UserError: the loss was not finite, clips cannot be read, or a checkpoint is of no use.
         """
         first, steps = self.checkpoints.load(self.model, self.optimizer), self.options.steps
-        loader = BatchLoader(self.data.batches, range(first, steps), self.how.loader_workers, reuse=True)
+        loader = BatchLoader(self.data.batches, range(first, steps), self.how.loader_workers)
         if self.ranks.first:
             folder, record = self.out / METRICS_FOLDER, self.options.to_dict()
             self._metrics = Metrics(folder, first, self.how.wandb_project, record)

@@ -1,11 +1,13 @@
 """The benchmark of pre-training measures what it says."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from egorobot.figures import Comparison, Share
 from egorobot.pretrain.speed import compare_pretraining, matrix_peak, measure_embedding, measure_growth
+from egorobot.pretrain.train import RECORD_FILE
 
 
 def test_embedding_is_measured_with_both_streams_and_with_one() -> None:
@@ -28,5 +30,7 @@ def test_the_peak_is_that_of_matrix_products() -> None:
 @pytest.mark.slow
 def test_growth_is_that_of_two_runs(tmp_path: Path) -> None:
     growth = measure_growth(72, 2, tmp_path)
-    assert growth.times == 2 and min(growth.seconds) > 0
+    records = [json.loads((tmp_path / f"encoder_{clips}" / RECORD_FILE).read_text()) for clips in (72, 144)]
+    assert [record["options"]["steps"] for record in records] == [3, 6]
+    assert growth.times == 2 and growth.seconds == tuple(record["clips_s"] + record["train_s"] for record in records)
     assert all(1e8 < peak < 5e9 for peak in growth.peaks)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input
 
 from egorobot.pretrain.model.config import STEM_GROUPS
@@ -56,7 +57,7 @@ class PatchConv(nn.Conv2d):
         patches = cut.to(torch.bfloat16).sub_(GREY)  # (B, T, h, w, side * side * 3)
         if self.differences:
             changes = torch.zeros_like(patches)
-            torch.sub(patches[:, 1:], patches[:, :-1], out=changes[:, 1:])
+            changes[:, 1:] = patches[:, 1:] - patches[:, :-1]
             patches = torch.cat([patches, changes], dim=4)
         mean, std = (self.weight.new_tensor(colours) for colours in (PIXEL_MEAN, PIXEL_STD))
         weight = self.weight.unflatten(1, (-1, 3)).permute(0, 1, 3, 4, 2) / std
@@ -99,6 +100,7 @@ class _Halving(torch.autograd.Function):
         return F.conv2d(image, weight, bias, STRIDE, WINDOW // 2)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         image, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)

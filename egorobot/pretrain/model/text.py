@@ -17,7 +17,7 @@ from egorobot.pretrain.model.products import trained_in_bfloat16
 PAD, UNKNOWN = 0, 1
 NUM_SPECIAL = 2  # indices before the first of the vocabulary
 BUCKETS = 2  # parts of a batch of captions that are padded each to its own length
-REMEMBERED = 2**15  # captions whose tokens are kept: up to 20 MB
+REMEMBERED = 2**15  # captions whose tokens are kept: some 30 MB of them
 LENGTH_STEP = 8  # tokens that such lengths are multiples of: fewer shapes to prepare kernels for
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from egorobot.pretrain.model.frames import normalise_frames
 from egorobot.pretrain.model.stem import HalvingConv, PatchConv, make_stem, with_changes
+from egorobot.torch_state import torch_seed
 
 CLOSE = 0.008  # relative error of what is rounded to bfloat16 once or twice
 
@@ -35,7 +36,8 @@ def assert_close(layer: nn.Module, given: Tensor) -> None:
 def test_patches_are_those_of_the_convolution(
     clip_pixels: Callable[..., Tensor], differences: bool, bias: bool, size: int, side: int, time: int
 ) -> None:
-    layer = PatchConv(24, side, bias, differences)
+    with torch_seed(0):
+        layer = PatchConv(24, side, bias, differences)
     frames = clip_pixels(4, time, size)
     assert_close(layer, frames)
     image = normalise_frames(frames)
@@ -48,14 +50,16 @@ def test_patches_are_those_of_the_convolution(
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 10), (1, 3)])
 def test_a_halved_image_is_that_of_the_convolution(size: tuple[int, int]) -> None:
-    layer = HalvingConv(16, 24)
+    with torch_seed(0):
+        layer = HalvingConv(16, 24)
     image = torch.randn(6, 16, *size, generator=torch.Generator().manual_seed(0)).requires_grad_()
     assert layer(image).shape == (6, 24, -(-size[0] // 2), -(-size[1] // 2))
     assert_close(layer, image)
 
 
 def test_gradients_go_through_the_whole_stem(clip_pixels: Callable[..., Tensor]) -> None:
-    stem = make_stem((8, 16), 32, 16, differences=True)
+    with torch_seed(0):
+        stem = make_stem((8, 16), 32, 16, differences=True)
     frames = clip_pixels(4, 2, 32)
     # As one vector: biases before a normalisation have no gradient to be close to.
     low, exact = (torch.cat([x.flatten() for x in outcome(stem, frames, autocast)[1:]]) for autocast in (True, False))
