@@ -1,7 +1,7 @@
 """The text tower: open_clip's transformer, on all of CLIP's vocabulary or the part that is used."""
 
 from collections.abc import Iterable, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -10,14 +10,12 @@ from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from egorobot.pretrain.model.block import activation_layer
+from egorobot.pretrain.model.block import activation_layer, fused_backward_is_slow
 from egorobot.pretrain.model.config import EgoVideoConfig
-from egorobot.pretrain.model.products import trained_in_bfloat16
 
 PAD, UNKNOWN = 0, 1
 NUM_SPECIAL = 2  # indices before the first of the vocabulary
 BUCKETS = 2  # parts of a batch of captions that are padded each to its own length
-REMEMBERED = 2**15  # captions whose tokens are kept: some 30 MB of them
 LENGTH_STEP = 8  # tokens that such lengths are multiples of: fewer shapes to prepare kernels for
 
 
@@ -25,12 +23,6 @@ LENGTH_STEP = 8  # tokens that such lengths are multiples of: fewer shapes to pr
 def bpe() -> SimpleTokenizer:
     """Return CLIP's byte-pair encoder, which open_clip carries."""
     return SimpleTokenizer()
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _encoded(caption: str) -> tuple[int, ...]:
-    """Return the BPE ids of `caption`; it takes as long as a tenth of the tower, and epochs repeat captions."""
-    return tuple(bpe().encode(caption))
 
 
 def vocabulary_of(captions: Iterable[str]) -> tuple[int, ...]:
@@ -69,7 +61,7 @@ class CaptionTokenizer:
 
     def encode(self, caption: str) -> list[int]:
         """Return the row of each token of `caption`, start and end of text among them."""
-        body = _encoded(caption)[: self.context_length - 2]
+        body = bpe().encode(caption)[: self.context_length - 2]
         tokens = [bpe().sot_token_id, *body, bpe().eot_token_id]
         return [self.index.get(token, UNKNOWN) for token in tokens]
 
@@ -140,7 +132,7 @@ class _Attention(nn.MultiheadAttention):
 
     def forward(self, query: Tensor, *others: Any, **options: Any) -> tuple[Tensor, Tensor | None]:
         """Return what every token gathers, (B, L, C), and no weights; `query` (B, L, C) is key and value as well."""
-        if not trained_in_bfloat16(query):
+        if not fused_backward_is_slow(query):
             return super().forward(query, *others, **options)
         parts = F.linear(query, self.in_proj_weight, self.in_proj_bias).unflatten(-1, (3, self.num_heads, -1))
         queries, keys, values = parts.float().permute(2, 0, 3, 1, 4)
