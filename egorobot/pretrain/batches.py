@@ -86,10 +86,16 @@ class Batch:
             )
 
 
-def stack(samples: Sequence[ClipSample], captions: list[str], groups: Sequence[int]) -> Batch:
-    """Return `samples`, whose frames have one size, as a batch with `captions` and numbers of `groups`."""
+def stack(
+    samples: Sequence[ClipSample], captions: list[str], groups: Sequence[int], out: Tensor | None = None
+) -> Batch:
+    """Return `samples`, whose frames have one size, as a batch with `captions` and numbers of `groups`.
+
+    The frames are written to `out` if it is given, uint8 (B, lambda*T, H, W, 3).
+    """
+    clips = [torch.from_numpy(np.ascontiguousarray(sample.frames_fast)) for sample in samples]
     # In a process of a DataLoader this stacks them where the one that trains will see them, with no other copy.
-    frames = default_collate([torch.from_numpy(np.ascontiguousarray(sample.frames_fast)) for sample in samples])
+    frames = default_collate(clips) if out is None else torch.stack(clips, out=out)
     clip_ids = [sample.clip_id for sample in samples]
     boxes = torch.from_numpy(np.stack([_boxes(sample) for sample in samples]))
     return Batch(frames, samples[0].fast_ratio, captions, clip_ids, torch.tensor(groups), boxes)
@@ -159,7 +165,11 @@ class TrainingBatches:
         self.places = range(rank * share, (rank + 1) * share)
 
     def __getitem__(self, step: int) -> Batch:
-        """Return this process's share of the batch of `step`.
+        """Return what `make` does, in memory of its own."""
+        return self.make(step)
+
+    def make(self, step: int, out: Tensor | None = None) -> Batch:
+        """Return this process's share of the batch of `step`, its frames in `out` if that is given.
 
         Raises:
             UserError: too many clips in a row could not be read.
@@ -177,7 +187,7 @@ class TrainingBatches:
             captions.append(caption)
             groups.append(start + group)
             bad += skipped
-        return replace(stack(samples, captions, groups), bad=bad)
+        return replace(stack(samples, captions, groups, out), bad=bad)
 
     def _read(
         self, source: TrainingCorpus, number: int, rng: np.random.Generator

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from egorobot.errors import UserError
@@ -20,6 +21,9 @@ WINDOW = 20  # steps that rates are taken over
 class BatchLoader:
     """The batches of consecutive steps.
 
+    Later batches of other processes are written over earlier ones, which is faster than memory that is
+    new each time: a batch is whole until the one after the next is asked for.
+
     Args:
         batches: makes them.
         steps: which ones.
@@ -28,9 +32,11 @@ class BatchLoader:
 
     def __init__(self, batches: TrainingBatches, steps: range, num_workers: int = 1) -> None:
         self.num_workers = num_workers
+        slots = num_slots(num_workers)
+        self._kept: deque[Tensor] = deque(maxlen=num_workers * slots)  # memory stays mapped while it is kept
         self._spans: deque[tuple[float, float]] = deque(maxlen=WINDOW)  # of each step, in s: all, waiting
         self._loader: DataLoader[Batch | UserError] = DataLoader(
-            _Steps(batches),
+            _Steps(batches, slots),
             batch_size=None,
             sampler=steps,
             num_workers=num_workers,
@@ -55,6 +61,7 @@ class BatchLoader:
             if batch is None:
                 return
             waited = time.perf_counter() - asked
+            self._kept.append(batch.frames_fast)
             yield batch
             began, finished = finished, time.perf_counter()
             self._spans.append((finished - began, waited))
@@ -88,17 +95,31 @@ class BatchLoader:
         return batch
 
 
+def num_slots(num_workers: int) -> int:
+    """Return how many batches each process has memory for: those made ahead, the one in use and the one before.
+
+    The one before was made by another process where there are several.
+    """
+    return 0 if num_workers == 0 else PREFETCHED + 2 if num_workers == 1 else PREFETCHED + 1
+
+
 class _Steps(Dataset[Batch | UserError]):
     """Batches by step; an error that a person can mend comes as a value, not wrapped in a traceback."""
 
-    def __init__(self, batches: TrainingBatches) -> None:
+    def __init__(self, batches: TrainingBatches, num_slots: int) -> None:
         self.batches = batches
+        self.num_slots = num_slots
+        self._slots: deque[Tensor] = deque()
 
     def __getitem__(self, step: int) -> Batch | UserError:
+        out = self._slots.popleft() if len(self._slots) == self.num_slots > 0 else None
         try:
-            return self.batches[step]
+            batch = self.batches.make(step, out)
         except UserError as error:
             return error
+        if self.num_slots:
+            self._slots.append(batch.frames_fast)
+        return batch
 
 
 def _unchanged(batch: Any) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from threading import Barrier
 
 import torch
 from torch import Tensor, nn
@@ -93,13 +94,15 @@ class Objective:
         return 1 if self.micro_batch is not None else min(self.threads, len(batch) // MIN_PART)
 
     def _backward_side_by_side(self, model: nn.Module, batch: Batch) -> Tensor:
-        threads = self._side_by_side(batch)
-        parts = list(batch.split(-(-len(batch) // threads)))
+        parts = list(batch.split(-(-len(batch) // self._side_by_side(batch))))
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        with self.step_threads(batch), ThreadPoolExecutor(threads) as pool:
-            # Threads would share weights that autocast has rounded, and forget them all when the first one is done:
-            # which gradients are then added as bfloat16, and which as float32, would be chance.
-            encoded = list(pool.map(lambda part: self._encode(model, part, cache_enabled=False), parts))
+        with self.step_threads(batch), ThreadPoolExecutor(len(parts)) as pool:
+            all_encoded = Barrier(len(parts))
+            try:
+                encoded = list(pool.map(lambda part: self._encode(model, part, all_encoded), parts))
+            except BaseException:
+                all_encoded.abort()  # Ctrl-C may come when some threads wait and others have not begun
+                raise
             loss, gradients = self._loss(_joined(encoded), batch)
 
             def by_parameters(own: Encoded, share: Encoded) -> tuple[Tensor | None, ...]:
@@ -114,10 +117,18 @@ class Objective:
                     parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
         return loss
 
-    def _encode(self, model: nn.Module, batch: Batch, cache_enabled: bool = True) -> Encoded:
-        enabled = self.autocast is not None
-        with torch.autocast(self.ranks.device.type, self.autocast, enabled, cache_enabled):
-            encoded: Encoded = model(batch.frames_slow, batch.frames_fast, batch.captions, batch.boxes_slow)
+    def _encode(self, model: nn.Module, batch: Batch, all_encoded: Barrier | None = None) -> Encoded:
+        """Return what `model` makes of `batch`, when threads that encode other parts have come to `all_encoded` too.
+
+        They share weights that autocast has rounded, and the first to leave it makes all forget
+        them: which gradients are added as bfloat16, and which as float32, would be chance.
+        """
+        with torch.autocast(self.ranks.device.type, self.autocast, enabled=self.autocast is not None):
+            try:
+                encoded: Encoded = model(batch.frames_slow, batch.frames_fast, batch.captions, batch.boxes_slow)
+            finally:
+                if all_encoded is not None:
+                    all_encoded.wait()
         if self.autocast is None:
             return encoded
         return encoded._replace(video=encoded.video.float(), text=encoded.text.float(), boxes=encoded.boxes.float())

@@ -1,6 +1,7 @@
 """Batches made by other processes: the same ones, in order, and errors in one line."""
 
 import multiprocessing
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,16 +12,31 @@ import torch
 from egorobot.errors import UserError
 from egorobot.pretrain import loader as loader_module
 from egorobot.pretrain.batches import Batch, TrainingBatches, TrainingCorpus
-from egorobot.pretrain.loader import BatchLoader
+from egorobot.pretrain.loader import BatchLoader, num_slots
 
 
 def test_a_process_makes_the_same_batches_in_the_same_order(batches: TrainingBatches) -> None:
     state = torch.random.get_rng_state()
-    found = list(BatchLoader(batches, range(3, 8), num_workers=1))
-    assert torch.random.get_rng_state().equal(state)
-    for step, batch in zip(range(3, 8), found, strict=True):
+    loader = BatchLoader(batches, range(3, 8), num_workers=1)
+    for step, batch in zip(range(3, 8), loader, strict=True):
         assert batch.frames_fast.equal(batches[step].frames_fast) and batch.captions == batches[step].captions
+    assert torch.random.get_rng_state().equal(state)
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 2])
+def test_memory_is_used_again_but_a_batch_and_the_one_before_stay_whole(
+    batches: TrainingBatches, num_workers: int
+) -> None:
+    before: Batch | None = None
+    places = set()
+    for step, batch in enumerate(BatchLoader(batches, range(20), num_workers)):
+        time.sleep(0.1)  # the processes make what they may meanwhile
+        assert batch.frames_fast.equal(batches[step].frames_fast)
+        assert before is None or before.frames_fast.equal(batches[step - 1].frames_fast)
+        before = batch
+        places.add(batch.frames_fast.data_ptr())
+    assert num_workers == 0 or len(places) == num_workers * num_slots(num_workers)
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
@@ -44,9 +60,9 @@ class Slow(TrainingBatches):
 
     clock = 0.0
 
-    def __getitem__(self, step: int) -> Batch:
+    def make(self, step: int, out: torch.Tensor | None = None) -> Batch:
         Slow.clock += 1
-        return super().__getitem__(step)
+        return super().make(step, out)
 
 
 def test_the_share_of_time_spent_waiting_is_told(

@@ -109,7 +109,7 @@ def test_bfloat16_gives_about_the_same_loss_and_float32_gradients(tiny_model: Eg
 def test_gradients_in_bfloat16_do_not_depend_on_which_thread_is_first(
     tiny_model: EgoVideo, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Weights that are used several times are rounded for each use, whoever has forgotten what meanwhile."""
+    """Weights that are used several times are rounded once, for both threads."""
     monkeypatch.setattr(objective, "MIN_PART", 1)
     here, late = threading.local(), [""]
 
@@ -128,6 +128,31 @@ def test_gradients_in_bfloat16_do_not_depend_on_which_thread_is_first(
         Objective(Ranks(), autocast=torch.bfloat16, threads=2).backward(tiny_model, batch)
         found.append(gradients(tiny_model))
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_an_error_in_one_thread_ends_the_step(
+    tiny_model: EgoVideo, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objective, "MIN_PART", 1)
+
+    def fail(_: nn.Module, args: tuple[list[str]]) -> None:
+        if batch.captions[-1] in args[0]:
+            raise ValueError("no such caption")
+
+    tiny_model.text.register_forward_pre_hook(fail)
+    with pytest.raises(ValueError, match="no such caption"):
+        Objective(Ranks(), autocast=torch.bfloat16, threads=2).backward(tiny_model, batch)
+
+
+def test_more_threads_than_parts_wait_for_none(
+    tiny_model: EgoVideo, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts of equal size, the last smaller, can be fewer than the threads that there are."""
+    monkeypatch.setattr(objective, "MIN_PART", 1)
+    threads = len(batch) - 1
+    assert len(list(batch.split(-(-len(batch) // threads)))) < threads
+    whole = Objective(Ranks()).backward(tiny_model, batch)
+    torch.testing.assert_close(Objective(Ranks(), threads=threads).backward(tiny_model, batch), whole)
 
 
 def test_clips_with_the_same_caption_are_no_negatives(tiny_model: EgoVideo, batch: Batch) -> None:
