@@ -114,6 +114,7 @@ class Objective:
         for parameter, *by_part in zip(parameters, *found, strict=True):
             for gradient in by_part:
                 if gradient is not None:
+                    gradient = gradient.contiguous()  # fused AdamW takes it to lie in memory as the weights do
                     parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
         return loss
 

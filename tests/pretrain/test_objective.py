@@ -144,6 +144,18 @@ def test_an_error_in_one_thread_ends_the_step(
         Objective(Ranks(), autocast=torch.bfloat16, threads=2).backward(tiny_model, batch)
 
 
+def test_gradients_lie_in_memory_as_their_weights_do(
+    tiny_model: EgoVideo, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objective, "MIN_PART", 1)
+    fusion = tiny_model.fusion
+    assert fusion is not None
+    # Autograd leaves the gradient of this product turned.
+    monkeypatch.setattr(fusion, "forward", lambda x: x @ fusion.weight.T.contiguous() + fusion.bias)
+    Objective(Ranks(), threads=2).backward(tiny_model, batch)
+    assert all(p.grad is not None and p.grad.stride() == p.stride() for p in tiny_model.parameters())
+
+
 def test_more_threads_than_parts_wait_for_none(
     tiny_model: EgoVideo, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
