@@ -100,25 +100,27 @@ def num_slots(num_workers: int) -> int:
 
     The one before was made by another process where there are several.
     """
-    return 0 if num_workers == 0 else PREFETCHED + 2 if num_workers == 1 else PREFETCHED + 1
+    if num_workers == 0:
+        return 0
+    return PREFETCHED + (2 if num_workers == 1 else 1)
 
 
 class _Steps(Dataset[Batch | UserError]):
     """Batches by step; an error that a person can mend comes as a value, not wrapped in a traceback."""
 
-    def __init__(self, batches: TrainingBatches, num_slots: int) -> None:
+    def __init__(self, batches: TrainingBatches, slots: int) -> None:
         self.batches = batches
-        self.num_slots = num_slots
-        self._slots: deque[Tensor] = deque()
+        self.slots = slots
+        self._written: deque[Tensor] = deque()
 
     def __getitem__(self, step: int) -> Batch | UserError:
-        out = self._slots.popleft() if len(self._slots) == self.num_slots > 0 else None
+        out = self._written.popleft() if len(self._written) == self.slots > 0 else None
         try:
             batch = self.batches.make(step, out)
         except UserError as error:
             return error
-        if self.num_slots:
-            self._slots.append(batch.frames_fast)
+        if self.slots:
+            self._written.append(batch.frames_fast)
         return batch
 
 

@@ -16,7 +16,7 @@ from egorobot.pretrain.model.config import EgoVideoConfig
 PAD, UNKNOWN = 0, 1
 NUM_SPECIAL = 2  # indices before the first of the vocabulary
 BUCKETS = 2  # parts of a batch of captions that are padded each to its own length
-REMEMBERED = 2**15  # captions whose tokens are kept: some 30 MB of them
+REMEMBERED = 2**15  # captions whose tokens are kept, about 1 KB each
 LENGTH_STEP = 8  # tokens that such lengths are multiples of: fewer shapes to prepare kernels for
 
 
@@ -28,7 +28,7 @@ def bpe() -> SimpleTokenizer:
 
 @lru_cache(maxsize=REMEMBERED)
 def _encoded(caption: str) -> tuple[int, ...]:
-    """Return the BPE ids of `caption`; it takes as long as a tenth of the tower, and epochs repeat captions."""
+    """Return the BPE ids of `caption`, remembered: epochs repeat captions, and it would hold up threads that encode."""
     return tuple(bpe().encode(caption))
 
 
@@ -36,7 +36,7 @@ def vocabulary_of(captions: Iterable[str]) -> tuple[int, ...]:
     """Return the BPE ids in `captions`, ascending, start and end of text among them."""
     ids = {bpe().sot_token_id, bpe().eot_token_id}
     for caption in set(captions):
-        ids.update(bpe().encode(caption))
+        ids.update(_encoded(caption))
     return tuple(sorted(ids))
 
 
