@@ -3,7 +3,8 @@
 Gradients of the loss reach the encoders by way of the embeddings (GradCache, Gao et al.
 2021): clips are encoded in micro-batches, embeddings of all processes are brought
 together, the loss is taken over all of them once, and each process sends the gradients of
-its own embeddings back through its encoders, one micro-batch at a time.
+its own embeddings back through its encoders, one micro-batch at a time. In bfloat16 on a CPU
+the encoders round a little otherwise where no gradients are asked for.
 
 On a CPU a step of many small operations leaves several threads that share each of them
 waiting for each other. There the batch is cut into parts that go through the encoders side

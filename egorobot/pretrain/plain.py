@@ -17,7 +17,7 @@ from egorobot.pretrain.model import EgoVideo, Encoded
 from egorobot.pretrain.model.adapter import MotionAdapter
 from egorobot.pretrain.model.block import SharedBlock
 from egorobot.pretrain.model.egovideo import MAX_SCALE
-from egorobot.pretrain.model.frames import normalise_frames
+from egorobot.pretrain.model.frames import resize_frames
 from egorobot.pretrain.model.patches import Grid
 
 
@@ -52,9 +52,8 @@ class PlainEgoVideo(nn.Module):
         model, config, vision = self.model, self.model.config, self.model.vision
         assert vision.fast_embedding is not None and vision.fast_pooling is not None
         self.update_copies()
-        dtype = model.log_scale.dtype
-        slow, slow_grid = vision.slow_embedding(normalise_frames(frames_slow, config.image_size, dtype))
-        fast, grid = vision.fast_embedding(normalise_frames(frames_fast, config.fast_image_size, dtype))
+        slow, slow_grid = vision.slow_embedding(resize_frames(frames_slow, config.image_size))
+        fast, grid = vision.fast_embedding(resize_frames(frames_fast, config.fast_image_size))
         for block, frozen in zip(self.blocks(), self.copies, strict=True):
             slow, _ = block(slow, None, grid)
             fast, _ = frozen(fast, None, grid)  # the copy is trained on this path as far as autograd knows

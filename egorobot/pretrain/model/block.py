@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from egorobot.pretrain.model.adapter import MotionAdapter
 from egorobot.pretrain.model.config import NORM_EPS, EgoVideoConfig
 from egorobot.pretrain.model.patches import Grid
+from egorobot.pretrain.model.products import trained_in_bfloat16
 
 Tokens = tuple[Tensor | None, Tensor | None]  # of the low-rate and of the high-rate stream
 
@@ -88,23 +89,15 @@ class _Attention(nn.Module):
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Return what every token gathers from all, (B, heads, N, c) like the arguments."""
-    if not fused_backward_is_slow(query):
-        return F.scaled_dot_product_attention(query, key, value)
-    similarity = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-    return similarity.softmax(-1) @ value
-
-
-def fused_backward_is_slow(x: Tensor) -> bool:
-    """Return whether attention from `x` is done faster as matrix products, for its gradient's sake.
+    """Return what every token gathers from all, (B, heads, N, c) like the arguments.
 
     On a CPU the backward of PyTorch's fused attention is slower in bfloat16 than in float32:
     2.14 takes three to six times as long, the fewer tokens the worse.
     """
-    if x.device.type != "cpu" or not x.requires_grad:
-        return False
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-    return dtype == torch.bfloat16
+    if not trained_in_bfloat16(query):
+        return F.scaled_dot_product_attention(query, key, value)
+    similarity = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+    return similarity.softmax(-1) @ value
 
 
 class _Mlp(nn.Module):

@@ -18,7 +18,7 @@ from egorobot.pretrain.model.block import SharedBlock
 from egorobot.pretrain.model.boxes import BoxHead, box_losses
 from egorobot.pretrain.model.config import STREAMS, EgoVideoConfig
 from egorobot.pretrain.model.folder import config_json, read_folder, write_folder
-from egorobot.pretrain.model.frames import FRAMES_VERSION, normalise_frames
+from egorobot.pretrain.model.frames import FRAMES_VERSION, resize_frames
 from egorobot.pretrain.model.hub import find_folder, push
 from egorobot.pretrain.model.loss import contrastive_loss
 from egorobot.pretrain.model.text import TextTower
@@ -89,7 +89,7 @@ class EgoVideo(nn.Module):
             captions: B captions.
             boxes: of things in the low-rate stream's frames, as for `box_losses`; None is none.
         """
-        streams = self.vision.tokens(*self._normalised(frames_slow, frames_fast if self._has_fast else None))
+        streams = self.vision.tokens(*self._resized(frames_slow, frames_fast if self._has_fast else None))
         video, text = self.join(self.vision.pool(streams)), self.encode_text(captions)
         return Encoded(video, text, self.log_scale.exp().clamp(max=MAX_SCALE), self.box_losses(streams[0], boxes))
 
@@ -122,16 +122,16 @@ class EgoVideo(nn.Module):
 
     def pooled(self, frames_slow: Tensor, frames_fast: Tensor | None = None) -> list[Tensor]:
         """Return what each stream hands on: vectors (B, slow dim) and, with `frames_fast`, (B, fast dim)."""
-        return self.vision(*self._normalised(frames_slow, frames_fast))
+        return self.vision(*self._resized(frames_slow, frames_fast))
 
     @property
     def _has_fast(self) -> bool:
         return self.config.streams == "both"
 
-    def _normalised(self, frames_slow: Tensor, frames_fast: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        config, dtype = self.config, self.log_scale.dtype
-        slow = normalise_frames(frames_slow, config.image_size, dtype)
-        return slow, None if frames_fast is None else normalise_frames(frames_fast, config.fast_image_size, dtype)
+    def _resized(self, frames_slow: Tensor, frames_fast: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        config = self.config
+        slow = resize_frames(frames_slow, config.image_size)
+        return slow, None if frames_fast is None else resize_frames(frames_fast, config.fast_image_size)
 
     @torch.inference_mode()
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -156,7 +156,7 @@ class EgoVideo(nn.Module):
             raise ValueError(f"frames must be uint8 (B, T, H, W, 3), not {tuple(fast.shape)}")
         steps = slow_indices(fast.shape[1], self.config.fast_ratio)
         slow = fast[:, steps.start :: steps.step]
-        given = self._normalised(slow, fast if self.embed_streams == "both" else None)
+        given = self._resized(slow, fast if self.embed_streams == "both" else None)
         layers = self.config.embed_layers
         vectors = self.vision.latest(*given, layers) if layers else self.vision(*given)
         return torch.cat(vectors, dim=1).float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""From normalised frames to tokens."""
+"""From frames to tokens."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from egorobot.pretrain.model.config import NORM_EPS, STEM_GROUPS
+from egorobot.pretrain.model.config import NORM_EPS
+from egorobot.pretrain.model.stem import PatchConv, make_stem
 
 Grid = tuple[int, int, int]  # patches along time, height and width
 
@@ -37,13 +38,11 @@ class PatchEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         side = image_size // patch_size
-        self.differences = differences
-        channels = 6 if differences else 3
         self.patches: nn.Module
         if stem:
-            self.patches = _make_stem(channels, stem, width, patch_size)
+            self.patches = make_stem(stem, width, patch_size, differences)
         else:
-            self.patches = nn.Conv2d(channels, width, patch_size, stride=patch_size, bias=False)
+            self.patches = PatchConv(width, patch_size, bias=False, differences=differences)
         self.class_token = nn.Parameter(torch.empty(width))
         self.spatial = nn.Parameter(torch.empty(side, side, width))
         self.temporal = nn.Parameter(torch.zeros(num_frames, width))
@@ -55,15 +54,13 @@ class PatchEmbedding(nn.Module):
         """Return the tokens of `frames`, and how many patches there are along time, height and width.
 
         Args:
-            frames: normalised, (B, T, 3, H, W).
+            frames: uint8, (B, T, H, W, 3).
 
         Returns:
             Tokens (B, 1 + T*h*w, C), class token first; (T, h, w).
         """
         batch, time = frames.shape[:2]
-        if self.differences:
-            frames = _with_changes(frames)
-        x = self.patches(frames.flatten(0, 1))  # (B*T, C, h, w)
+        x = self.patches(frames)  # (B*T, C, h, w)
         height, width = x.shape[2:]
         x = x.flatten(2).transpose(1, 2).view(batch, time, height * width, -1)
         x = x + self.spatial_for(height, width) + self.temporal_for(time)[:, None]
@@ -77,21 +74,6 @@ class PatchEmbedding(nn.Module):
     def temporal_for(self, time: int) -> Tensor:
         """Return the embedding of `time` frames spread over the same stretch of time, (T, C)."""
         return resize_times(self.temporal, time)
-
-
-def _with_changes(frames: Tensor) -> Tensor:
-    """Return `frames` (B, T, 3, H, W) and the change since the one before beside each, (B, T, 6, H, W).
-
-    They have the type that convolutions will multiply in: rounding later would take another copy.
-    """
-    device = frames.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else frames.dtype
-    batch, time, channels, height, width = frames.shape
-    both = frames.new_empty((batch, time, 2 * channels, height, width), dtype=dtype)
-    both[:, :, :channels] = frames
-    both[:, 0, channels:] = 0
-    both[:, 1:, channels:] = frames[:, 1:] - frames[:, :-1]
-    return both
 
 
 def resize_places(places: Tensor, height: int, width: int) -> Tensor:
@@ -108,15 +90,3 @@ def resize_times(times: Tensor, frames: int) -> Tensor:
     if len(times) == frames:
         return times
     return F.interpolate(times.T[None], size=frames, mode="linear", align_corners=False)[0].T
-
-
-def _make_stem(channels: int, stem: Sequence[int], width: int, patch_size: int) -> nn.Sequential:
-    """Return convolutions that turn a patch into a token, with `stem` channels in between.
-
-    The first takes what the others, which halve the image, leave of the patch's side.
-    """
-    first = patch_size // 2 ** len(stem)
-    layers: list[nn.Module] = [nn.Conv2d(channels, stem[0], first, stride=first)]
-    for before, after in zip(stem, [*stem[1:], width], strict=True):
-        layers += [nn.GroupNorm(STEM_GROUPS, before), nn.GELU(), nn.Conv2d(before, after, 3, stride=2, padding=1)]
-    return nn.Sequential(*layers)

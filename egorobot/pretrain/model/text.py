@@ -10,8 +10,9 @@ from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from egorobot.pretrain.model.block import activation_layer, fused_backward_is_slow
+from egorobot.pretrain.model.block import activation_layer
 from egorobot.pretrain.model.config import EgoVideoConfig
+from egorobot.pretrain.model.products import trained_in_bfloat16
 
 PAD, UNKNOWN = 0, 1
 NUM_SPECIAL = 2  # indices before the first of the vocabulary
@@ -139,7 +140,7 @@ class _Attention(nn.MultiheadAttention):
 
     def forward(self, query: Tensor, *others: Any, **options: Any) -> tuple[Tensor, Tensor | None]:
         """Return what every token gathers, (B, L, C), and no weights; `query` (B, L, C) is key and value as well."""
-        if not fused_backward_is_slow(query):
+        if not trained_in_bfloat16(query):
             return super().forward(query, *others, **options)
         parts = F.linear(query, self.in_proj_weight, self.in_proj_bias).unflatten(-1, (3, self.num_heads, -1))
         queries, keys, values = parts.float().permute(2, 0, 3, 1, 4)

@@ -49,8 +49,8 @@ class TwoStreamVision(nn.Module):
         """Return what the blocks make of the streams that are given: their tokens, and the grid of these.
 
         Args:
-            slow: normalised frames of the low-rate stream, (B, T, 3, H, W).
-            fast: normalised frames of the high-rate stream, (B, lambda*T, 3, H, W), or
+            slow: frames of the low-rate stream, uint8 (B, T, H, W, 3), of the size they are made for or another.
+            fast: frames of the high-rate stream, uint8 (B, lambda*T, H, W, 3), or
                 None to leave it out; it does not change the low-rate stream's tokens.
 
         Raises:

@@ -1,5 +1,6 @@
 """Sizes: what they count, what is refused, and configurations that were saved before a field was there."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -62,31 +63,14 @@ def test_a_configuration_survives_its_file_and_older_ones_are_read(config: EgoVi
     assert EgoVideoConfig.from_dict(old) == config
 
 
-def test_a_stem_makes_as_many_tokens_as_patches() -> None:
+def test_a_stem_makes_as_many_tokens_as_patches(clip_pixels: Callable[..., torch.Tensor]) -> None:
     plain = PatchEmbedding(48, 16, num_frames=2, width=32)
     stem = PatchEmbedding(48, 16, num_frames=2, width=32, stem=(8, 16), differences=True)
-    frames = torch.rand(1, 2, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    frames = clip_pixels(1, 2, 48)
     tokens, grid = stem(frames)
     assert (tokens.shape, grid) == (plain(frames)[0].shape, (2, 3, 3))
     still, _ = stem(frames[:, :1].expand(-1, 2, -1, -1, -1))
     assert torch.equal(still[:, 1:10], still[:, 10:])  # nothing changes, so both frames look alike
-
-
-@pytest.mark.parametrize("autocast", [False, True])
-@pytest.mark.parametrize("time", [1, 3])
-def test_a_stem_sees_each_frames_change_beside_it(time: int, autocast: bool) -> None:
-    stem = PatchEmbedding(16, 8, num_frames=time, width=16, stem=(8,), differences=True)
-    seen: list[torch.Tensor] = []
-    stem.patches.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    frames = torch.rand(2, time, 3, 16, 16, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        stem(frames)
-    expected = torch.cat([frames, frames.diff(dim=1, prepend=frames[:, :1])], dim=2).flatten(0, 1)
-    dtype = torch.bfloat16 if autocast else torch.float32
-    torch.testing.assert_close(seen[0], expected.to(dtype), rtol=0, atol=0)
-    weights = torch.rand(expected.shape, generator=torch.Generator().manual_seed(1))
-    found, wanted = (torch.autograd.grad((x.float() * weights).sum(), frames)[0] for x in (seen[0], expected))
-    torch.testing.assert_close(found, wanted, rtol=0, atol=0.02 if autocast else 1e-6)
 
 
 @pytest.mark.parametrize("stem", [(8, 8, 8, 8, 8), (12, 24)])

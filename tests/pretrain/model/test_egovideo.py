@@ -207,13 +207,17 @@ def test_checkpointing_gives_equal_gradients_and_keeps_less(
 
 
 @pytest.mark.slow
-def test_the_streams_compile_whole(config: EgoVideoConfig, clip_pixels: Pixels, captions: list[str]) -> None:
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_the_streams_compile_whole(
+    config: EgoVideoConfig, clip_pixels: Pixels, captions: list[str], bfloat16: bool
+) -> None:
     """Traced and differentiated as by `model.vision.compile()`, but for the C++, which takes minutes to build."""
-    model, frames = EgoVideo(replace(config, depth=1)), clip_pixels(4)
-    expected = gradients(model, frames, captions)
-    names = list(model.state_dict())
-    model.vision.compile(backend="aot_eager", fullgraph=True)
-    compiled = gradients(model, frames, captions)
+    model = EgoVideo(replace(config, depth=1, stem=(8,), fast_differences=True))
+    frames, names = clip_pixels(4), list(model.state_dict())
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        expected = gradients(model, frames, captions)
+        model.vision.compile(backend="aot_eager", fullgraph=True)
+        compiled = gradients(model, frames, captions)
     assert list(model.state_dict()) == names
     for name, gradient in expected.items():
         torch.testing.assert_close(compiled[name], gradient, msg=name)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from egorobot.pretrain.augment import mirror, swap_sides
 from egorobot.pretrain.model import SIZES, EgoVideo, EgoVideoConfig
-from egorobot.pretrain.model.frames import PIXEL_MEAN, PIXEL_STD, normalise_frames
+from egorobot.pretrain.model.frames import PIXEL_MEAN, PIXEL_STD, normalise_frames, resize_frames
 from egorobot.pretrain.samples import ClipSample
 
 Pixels = Callable[..., Tensor]
@@ -89,7 +89,7 @@ def test_both_streams_train_at_any_size_and_frame_count(
     config: EgoVideoConfig, clip_pixels: Pixels, awake: Wake, size: int, frames: int
 ) -> None:
     model = awake(EgoVideo(config))
-    video = normalise_frames(clip_pixels(2, frames), size)
+    video = resize_frames(clip_pixels(2, frames), size)
     slow, fast = model.vision(video[:, 1::2], video)
     (slow.pow(2).sum() + fast.pow(2).sum()).backward()
     assert all(gradient(parameter) > 0 for parameter in model.vision.blocks.parameters())
@@ -99,7 +99,7 @@ def test_b_takes_other_sizes_and_frame_counts_by_interpolation(clip_pixels: Pixe
     small = replace(SIZES["b"], depth=1, text_depth=1, vocabulary=(49406, 49407))
     model = EgoVideo(replace(small, image_size=64, fast_image_size=32))
     for size, frames in ((64, 8), (48, 4), (96, 2)):
-        video = normalise_frames(clip_pixels(1, frames, size), size)
+        video = clip_pixels(1, frames, size)
         assert [v.shape for v in model.vision(video[:, 1::2], video)] == [(1, 768), (1, 768)]
 
 
@@ -117,7 +117,7 @@ def test_t_and_lambda_are_free(config: EgoVideoConfig, clip_pixels: Pixels, slow
 def test_frames_of_both_streams_are_normalised_from_255(size: int) -> None:
     frames = torch.full((1, 2, 32, 32, 3), 255, dtype=torch.uint8)
     white = (1 - torch.tensor(PIXEL_MEAN)) / torch.tensor(PIXEL_STD)
-    pixels = normalise_frames(frames, size)
+    pixels = normalise_frames(resize_frames(frames, size))
     assert pixels.shape == (1, 2, 3, size, size)
     torch.testing.assert_close(pixels[0, 0, :, 0, 0], white)
 
