@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -53,19 +54,33 @@ class Augmentation:
                 raise ValueError(f"crop={self.crop} is not a smallest and a largest share of the area, in (0, 1]")
 
 
+class Seen(NamedTuple):
+    """A clip as training sees it.
+
+    Attributes:
+        sample: its tracks, and frames of the high-rate stream's size.
+        slow: frames of the low-rate stream, uint8 (T, H, W, 3), where they have another size.
+        caption: what is said of it.
+    """
+
+    sample: ClipSample
+    slow: NDArray[np.uint8] | None
+    caption: str
+
+
 def augment(
     sample: ClipSample,
     augmentation: Augmentation,
-    size: int,
+    sizes: tuple[int, int],
     rng: np.random.Generator,
     caption_rng: np.random.Generator,
-) -> tuple[ClipSample, str]:
-    """Return `sample` as training sees it, frames (F, size, size, 3) and tracks, and the caption with it.
+) -> Seen:
+    """Return `sample` as training sees it.
 
     Args:
         sample: the clip as it was read.
         augmentation: what may change.
-        size: side of its frames, in pixels.
+        sizes: sides of the low-rate and of the high-rate stream's frames, in pixels.
         rng: source of randomness.
         caption_rng: the same, of the choice of a caption.
     """
@@ -77,10 +92,14 @@ def augment(
         region = _centre_square(height, width)
     else:
         region = crop_box(height, width, augmentation.crop, rng)
-    sample = crop(sample, region, size)
+    sample = crop(sample, region, sizes[0])
+    slow = sample.frames_slow if sizes[0] != sizes[1] else None
+    sample = sample.with_frames(resize(sample.frames_fast, sizes[1]))
     if augmentation.colour:
-        sample = sample.with_frames(jitter_colours(sample.frames_fast, rng, augmentation.colour))
-    return sample, caption
+        colours = Colours.draw(rng, augmentation.colour)
+        slow = None if slow is None else colours.change(slow)
+        sample = sample.with_frames(colours.change(sample.frames_fast))
+    return Seen(sample, slow, caption)
 
 
 def crop(sample: ClipSample, region: tuple[int, int, int, int], size: int) -> ClipSample:
@@ -171,19 +190,29 @@ def resize(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def jitter_colours(frames: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> NDArray[np.uint8]:
-    """Return frames (..., 3) with contrast and each channel's brightness changed, the same way in all of them.
+@dataclass(frozen=True)
+class Colours:
+    """A change of contrast and of each channel's brightness.
 
-    Args:
-        frames: uint8, of two dimensions or more.
-        rng: source of randomness.
-        strength: largest relative change, in [0, 1].
+    Attributes:
+        gain: of the channels, (3,).
+        offset: added to all of them, in grey levels.
     """
-    gain = 1 + strength * rng.uniform(-1, 1, 3)
-    offset = 128 * strength * rng.uniform(-1, 1)
-    # Whole rows at a time: the three channels of a pixel alone are too few for vector instructions.
-    rows = frames.reshape(*frames.shape[:-2], -1).astype(np.float32)
-    rows *= np.tile(gain.astype(np.float32), frames.shape[-2])
-    rows += np.float32(offset)
-    np.clip(np.rint(rows, out=rows), 0, 255, out=rows)
-    return rows.astype(np.uint8).reshape(frames.shape)
+
+    gain: NDArray[np.float32]
+    offset: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, strength: float) -> "Colours":
+        """Return a change drawn from `rng`, whose largest relative one is `strength`, in [0, 1]."""
+        gain = 1 + strength * rng.uniform(-1, 1, 3)
+        return cls(gain.astype(np.float32), 128 * strength * rng.uniform(-1, 1))
+
+    def change(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return frames (..., 3), of two dimensions or more, changed the same way in all of them."""
+        # Whole rows at a time: the three channels of a pixel alone are too few for vector instructions.
+        rows = frames.reshape(*frames.shape[:-2], -1).astype(np.float32)
+        rows *= np.tile(self.gain, frames.shape[-2])
+        rows += np.float32(self.offset)
+        np.clip(np.rint(rows, out=rows), 0, 255, out=rows)
+        return rows.astype(np.uint8).reshape(frames.shape)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from egorobot.errors import UserError
-from egorobot.pretrain.augment import Augmentation, augment
+from egorobot.pretrain.augment import Augmentation, Seen, augment
 from egorobot.pretrain.mixture import MixedClips, Mixture
 from egorobot.pretrain.model.boxes import THINGS
 from egorobot.pretrain.samples import BadClip, ClipSample, Corpus
@@ -31,12 +31,15 @@ class BadRecord:
     reason: str
 
 
+Memory = tuple[Tensor, Tensor | None]  # of a batch's frames: of the high-rate stream, and of the low-rate one apart
+
+
 @dataclass(frozen=True)
 class Batch:
     """Clips and one caption of each.
 
     Attributes:
-        frames_fast: uint8, (B, lambda*T, H, W, 3).
+        frames_fast: of the high-rate stream, uint8, (B, lambda*T, h, w, 3).
         fast_ratio: lambda.
         captions: B captions.
         clip_ids: names of the B clips.
@@ -44,6 +47,8 @@ class Batch:
         boxes: of the left hand, the right hand and the object in every frame, float32
             (B, lambda*T, 3, 4): left, top, right, bottom in [0, 1]; NaN where one is not in
             view or not known.
+        slow_apart: frames of the low-rate stream, uint8, (B, T, H, W, 3), where they have
+            another size.
         bad: clips that could not be read, and others were taken in place of.
     """
 
@@ -53,6 +58,7 @@ class Batch:
     clip_ids: list[str]
     groups: Tensor
     boxes: Tensor
+    slow_apart: Tensor | None = None
     bad: list[BadRecord] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -61,7 +67,14 @@ class Batch:
     @property
     def frames_slow(self) -> Tensor:
         """Frames of the low-rate stream, uint8, (B, T, H, W, 3): every lambda-th, the last among them."""
+        if self.slow_apart is not None:
+            return self.slow_apart
         return self.frames_fast[:, self.fast_ratio - 1 :: self.fast_ratio]
+
+    @property
+    def memory(self) -> "Memory":
+        """What its frames lie in."""
+        return self.frames_fast, self.slow_apart
 
     @property
     def boxes_slow(self) -> Tensor:
@@ -70,7 +83,9 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch with its frames and boxes on `device`."""
-        return replace(self, frames_fast=self.frames_fast.to(device), boxes=self.boxes.to(device))
+        slow = None if self.slow_apart is None else self.slow_apart.to(device)
+        fast, boxes = self.frames_fast.to(device), self.boxes.to(device)
+        return replace(self, frames_fast=fast, slow_apart=slow, boxes=boxes)
 
     def split(self, size: int) -> Iterator["Batch"]:
         """Yield the batch in parts of `size` clips, the last perhaps smaller; none has `bad`."""
@@ -83,22 +98,29 @@ class Batch:
                 self.clip_ids[part],
                 self.groups[part],
                 self.boxes[part],
+                None if self.slow_apart is None else self.slow_apart[part],
             )
 
 
-def stack(
-    samples: Sequence[ClipSample], captions: list[str], groups: Sequence[int], out: Tensor | None = None
-) -> Batch:
-    """Return `samples`, whose frames have one size, as a batch with `captions` and numbers of `groups`.
-
-    The frames are written to `out` if it is given, uint8 (B, lambda*T, H, W, 3).
-    """
-    clips = [torch.from_numpy(np.ascontiguousarray(sample.frames_fast)) for sample in samples]
-    # In a process of a DataLoader this stacks them where the one that trains will see them, with no other copy.
-    frames = default_collate(clips) if out is None else torch.stack(clips, out=out)
-    clip_ids = [sample.clip_id for sample in samples]
+def stack(clips: Sequence[Seen], groups: Sequence[int], out: Memory | None = None) -> Batch:
+    """Return `clips`, whose frames have one size, as a batch with numbers of `groups`; frames in `out`, if given."""
+    samples = [clip.sample for clip in clips]
+    fast_out, slow_out = (None, None) if out is None else out
+    fast = _stacked([sample.frames_fast for sample in samples], fast_out)
+    apart = [clip.slow for clip in clips if clip.slow is not None]
+    slow = _stacked(apart, slow_out) if apart else None
     boxes = torch.from_numpy(np.stack([_boxes(sample) for sample in samples]))
-    return Batch(frames, samples[0].fast_ratio, captions, clip_ids, torch.tensor(groups), boxes)
+    captions, clip_ids = [clip.caption for clip in clips], [sample.clip_id for sample in samples]
+    return Batch(fast, samples[0].fast_ratio, captions, clip_ids, torch.tensor(groups), boxes, slow)
+
+
+def _stacked(arrays: Sequence[NDArray[np.uint8]], out: Tensor | None) -> Tensor:
+    tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
+    if out is not None:
+        return torch.stack(tensors, out=out)
+    # In a process of a DataLoader this stacks them where the one that trains will see them, with no other copy.
+    stacked: Tensor = default_collate(tensors)
+    return stacked
 
 
 def _boxes(sample: ClipSample) -> NDArray[np.float32]:
@@ -134,7 +156,7 @@ class TrainingBatches:
     Args:
         corpora: what is mixed.
         batch_size: clips of all processes together.
-        image_size: side of the frames, in pixels.
+        sizes: sides of the low-rate and of the high-rate stream's frames, in pixels.
         seed: of order and augmentation.
         rank: which process this is.
         num_ranks: how many there are.
@@ -147,7 +169,7 @@ class TrainingBatches:
         self,
         corpora: Sequence[TrainingCorpus],
         batch_size: int,
-        image_size: int,
+        sizes: tuple[int, int],
         seed: int,
         rank: int = 0,
         num_ranks: int = 1,
@@ -159,7 +181,7 @@ class TrainingBatches:
         self.mixture = Mixture(parts, seed)
         self.mixture.check_batch(batch_size)
         self.batch_size = batch_size
-        self.image_size = image_size
+        self.sizes = sizes
         self.seed = seed
         share = batch_size // num_ranks
         self.places = range(rank * share, (rank + 1) * share)
@@ -168,26 +190,24 @@ class TrainingBatches:
         """Return what `make` does, in memory of its own."""
         return self.make(step)
 
-    def make(self, step: int, out: Tensor | None = None) -> Batch:
+    def make(self, step: int, out: Memory | None = None) -> Batch:
         """Return this process's share of the batch of `step`, its frames in `out` if that is given.
 
         Raises:
             UserError: too many clips in a row could not be read.
         """
         start = step * self.batch_size
-        samples, captions, groups, bad = [], [], [], []
+        seen, groups, bad = [], [], []
         clips = self.mixture.clips(start + self.places.start, start + self.places.stop)
         for place, (corpus, number) in zip(self.places, clips, strict=True):
             rng = np.random.default_rng([self.seed, 1, step, place])
             sample, skipped = self._read(self.corpora[corpus], number, rng)
             group = place - place % self.corpora[corpus].corpus.group_size
             caption_rng = np.random.default_rng([self.seed, 2, step, group])
-            sample, caption = augment(sample, self.corpora[corpus].augmentation, self.image_size, rng, caption_rng)
-            samples.append(sample)
-            captions.append(caption)
+            seen.append(augment(sample, self.corpora[corpus].augmentation, self.sizes, rng, caption_rng))
             groups.append(start + group)
             bad += skipped
-        return replace(stack(samples, captions, groups, out), bad=bad)
+        return replace(stack(seen, groups, out), bad=bad)
 
     def _read(
         self, source: TrainingCorpus, number: int, rng: np.random.Generator

@@ -68,5 +68,6 @@ def open_data(options: PretrainOptions, config: EgoVideoConfig, how: RunOptions,
             TrainingCorpus(corpora[name], splits[name][0], node.weight, node.augmentation)
             for name, node in options.corpora.items()
         ]
-        batches = TrainingBatches(training, options.batch_size, config.image_size, options.seed, ranks.rank, ranks.size)
+        sizes = config.image_size, config.fast_image_size
+        batches = TrainingBatches(training, options.batch_size, sizes, options.seed, ranks.rank, ranks.size)
         return Data(batches, next(iter(splits.values()))[1])

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from egorobot.errors import UserError
-from egorobot.pretrain.batches import Batch, TrainingBatches
+from egorobot.pretrain.batches import Batch, Memory, TrainingBatches
 from egorobot.processes import exit_with_parent
 
 PREFETCHED = 2  # batches made ahead by each process
@@ -33,7 +32,7 @@ class BatchLoader:
     def __init__(self, batches: TrainingBatches, steps: range, num_workers: int = 1) -> None:
         self.num_workers = num_workers
         slots = num_slots(num_workers)
-        self._kept: deque[Tensor] = deque(maxlen=num_workers * slots)  # memory stays mapped while it is kept
+        self._kept: deque[Memory] = deque(maxlen=num_workers * slots)  # memory stays mapped while it is kept
         self._spans: deque[tuple[float, float]] = deque(maxlen=WINDOW)  # of each step, in s: all, waiting
         self._loader: DataLoader[Batch | UserError] = DataLoader(
             _Steps(batches, slots),
@@ -61,7 +60,7 @@ class BatchLoader:
             if batch is None:
                 return
             waited = time.perf_counter() - asked
-            self._kept.append(batch.frames_fast)
+            self._kept.append(batch.memory)
             yield batch
             began, finished = finished, time.perf_counter()
             self._spans.append((finished - began, waited))
@@ -111,7 +110,7 @@ class _Steps(Dataset[Batch | UserError]):
     def __init__(self, batches: TrainingBatches, slots: int) -> None:
         self.batches = batches
         self.slots = slots
-        self._written: deque[Tensor] = deque()
+        self._written: deque[Memory] = deque()
 
     def __getitem__(self, step: int) -> Batch | UserError:
         out = self._written.popleft() if len(self._written) == self.slots > 0 else None
@@ -120,7 +119,7 @@ class _Steps(Dataset[Batch | UserError]):
         except UserError as error:
             return error
         if self.slots:
-            self._written.append(batch.frames_fast)
+            self._written.append(batch.memory)
         return batch
 
 

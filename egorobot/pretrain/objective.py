@@ -12,9 +12,9 @@ by side, one thread each, and meet at the loss.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Barrier
 
@@ -97,7 +97,7 @@ class Objective:
     def _backward_side_by_side(self, model: nn.Module, batch: Batch) -> Tensor:
         parts = list(batch.split(-(-len(batch) // self._side_by_side(batch))))
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        with self.step_threads(batch), ThreadPoolExecutor(len(parts)) as pool:
+        with self.step_threads(batch), _ends_of_graph(parameters), ThreadPoolExecutor(len(parts)) as pool:
             all_encoded = Barrier(len(parts))
             try:
                 encoded = list(pool.map(lambda part: self._encode(model, part, all_encoded), parts))
@@ -154,6 +154,19 @@ class Objective:
         by_boxes = torch.full_like(encoded.boxes, self.box_weight / len(boxes) * ranks.size)
         shares = Encoded(gradients[0][own] * ranks.size, gradients[1][own] * ranks.size, gradients[2], by_boxes)
         return loss.detach() + self.box_weight * boxes.mean(), shares
+
+
+@contextmanager
+def _ends_of_graph(parameters: Sequence[Tensor]) -> Iterator[None]:
+    """Have autograd's nodes of `parameters` stay while threads use these.
+
+    A thread that makes such a node holds a lock of the parameter's and waits for Python's.
+    Another that holds Python's, to index the parameter, would wait for the first for ever
+    (PyTorch 2.14).
+    """
+    views = [parameter.view_as(parameter) for parameter in parameters]
+    yield
+    del views
 
 
 def _joined(parts: Sequence[Encoded]) -> Encoded:

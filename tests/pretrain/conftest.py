@@ -133,7 +133,7 @@ def two_corpora(tiny_corpus: Any) -> list[TrainingCorpus]:
 @pytest.fixture
 def batches(two_corpora: list[TrainingCorpus]) -> TrainingBatches:
     """Batches of eight clips of both."""
-    return TrainingBatches(two_corpora, batch_size=8, image_size=32, seed=0)
+    return TrainingBatches(two_corpora, batch_size=8, sizes=(32, 32), seed=0)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from egorobot.pretrain.augment import Augmentation, augment, crop_box, draw_caption, fit, jitter_colours, mirror, resize
+from egorobot.pretrain.augment import Augmentation, Colours, augment, crop_box, draw_caption, fit, mirror, resize
 from egorobot.pretrain.samples import ClipSample, HandObjectTracks
 
 
@@ -16,10 +16,10 @@ def clip(shape: tuple[int, int] = (32, 32), hod: tuple[str, ...] = ("the left ha
 
 def test_colours_change_alike_in_all_frames() -> None:
     frames = np.full((3, 2, 2, 3), 100, np.uint8)
-    changed = jitter_colours(frames, np.random.default_rng(0), 0.2)
+    changed = Colours.draw(np.random.default_rng(0), 0.2).change(frames)
     assert changed.dtype == np.uint8
     assert (changed == changed[0, 0, 0]).all() and (changed != frames).any()
-    np.testing.assert_array_equal(jitter_colours(frames, np.random.default_rng(0), 0.0), frames)
+    np.testing.assert_array_equal(Colours.draw(np.random.default_rng(0), 0.0).change(frames), frames)
 
 
 def test_colours_are_a_gain_of_each_channel_and_one_offset() -> None:
@@ -27,7 +27,7 @@ def test_colours_are_a_gain_of_each_channel_and_one_offset() -> None:
     rng = np.random.default_rng(1)
     gain, offset = 1 + 0.3 * rng.uniform(-1, 1, 3), 128 * 0.3 * rng.uniform(-1, 1)
     expected = np.clip(np.rint(frames * gain + offset), 0, 255)
-    np.testing.assert_array_equal(jitter_colours(frames, np.random.default_rng(1), 0.3), expected)
+    np.testing.assert_array_equal(Colours.draw(np.random.default_rng(1), 0.3).change(frames), expected)
 
 
 def test_a_mirrored_clip_has_mirrored_frames_captions_and_tracks() -> None:
@@ -60,8 +60,8 @@ def test_crops_are_inside_and_of_the_asked_for_area(height: int, width: int) -> 
 def test_all_frames_of_a_clip_are_cropped_alike() -> None:
     frames = np.broadcast_to(clip((48, 64)).frames_fast[:1], (2, 48, 64, 3))
     sample = clip().with_frames(frames)
-    seen, _ = augment(sample, Augmentation(crop=(0.5, 1.0)), 32, np.random.default_rng(0), np.random.default_rng(1))
-    cropped = seen.frames_fast
+    seen = augment(sample, Augmentation(crop=(0.5, 1.0)), (32, 32), np.random.default_rng(0), np.random.default_rng(1))
+    cropped = seen.sample.frames_fast
     assert cropped.shape == (2, 32, 32, 3)
     np.testing.assert_array_equal(cropped[0], cropped[1])
 
@@ -73,7 +73,7 @@ def test_boxes_are_cropped_with_the_frames() -> None:
     hands[:, 0] = (0, 0.2, 0.2, 0.4)  # out of the centred square
     place = np.tile(np.array([60 / 96, 12 / 48, 84 / 96, 24 / 48], np.float32), (2, 1))
     sample = replace(clip(), frames_fast=frames, tracks=HandObjectTracks(hands, place, np.array([[False, True]] * 2)))
-    seen, _ = augment(sample, Augmentation(colour=0), 48, np.random.default_rng(0), np.random.default_rng(1))
+    seen = augment(sample, Augmentation(colour=0), (48, 48), np.random.default_rng(0), np.random.default_rng(1)).sample
     assert seen.tracks is not None and np.isnan(seen.tracks.hands).all()
     rows, columns = np.nonzero(seen.frames_fast[0, :, :, 0])
     shown = [columns.min() / 48, rows.min() / 48, (columns.max() + 1) / 48, (rows.max() + 1) / 48]

@@ -8,14 +8,16 @@ import pytest
 import torch
 
 from egorobot.errors import UserError
-from egorobot.pretrain.augment import Augmentation
+from egorobot.pretrain.augment import Augmentation, resize
 from egorobot.pretrain.batches import MAX_BAD, Batch, TrainingBatches, TrainingCorpus
 
 EVERYTHING = Augmentation(flip=0.5, crop=(0.5, 1.0), colour=0.2)
 
 
-def make(corpora: list[TrainingCorpus], rank: int = 0, num_ranks: int = 1, seed: int = 0) -> TrainingBatches:
-    return TrainingBatches(corpora, 8, 32, seed, rank, num_ranks)
+def make(
+    corpora: list[TrainingCorpus], rank: int = 0, num_ranks: int = 1, seed: int = 0, fast_size: int = 32
+) -> TrainingBatches:
+    return TrainingBatches(corpora, 8, (32, fast_size), seed, rank, num_ranks)
 
 
 def same(a: Batch, b: Batch) -> bool:
@@ -52,6 +54,22 @@ def test_without_augmentation_a_batch_shows_the_clips_as_they_are(two_corpora: l
         assert caption in sample.captions
         if name == "groups":
             np.testing.assert_array_equal(frames, sample.frames_fast)
+
+
+@pytest.mark.parametrize("fast_size", [16, 32, 40])
+def test_each_stream_sees_frames_of_its_own_size_changed_alike(
+    two_corpora: list[TrainingCorpus], fast_size: int
+) -> None:
+    large, own = make(two_corpora)[2], make(two_corpora, fast_size=fast_size)[2]
+    assert own.frames_slow.equal(large.frames_slow)
+    shape = (8, 2, fast_size, fast_size, 3)
+    assert own.frames_fast.shape == shape and own.to(torch.device("cpu")).frames_slow.equal(large.frames_slow)
+    # Colours are changed after frames are resized: levels are rounded, and cut off, otherwise.
+    expected = np.stack([resize(frames, fast_size) for frames in large.frames_fast.numpy()]).astype(int)
+    differences = np.abs(own.frames_fast.numpy() - expected).mean(axis=(1, 2, 3, 4))
+    assert differences.max() < 2
+    parts = list(own.split(3))
+    assert torch.cat([part.frames_slow for part in parts]).equal(own.frames_slow)
 
 
 def test_clips_of_a_group_have_captions_of_one_kind(two_corpora: list[TrainingCorpus]) -> None:

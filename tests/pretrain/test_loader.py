@@ -11,7 +11,7 @@ import torch
 
 from egorobot.errors import UserError
 from egorobot.pretrain import loader as loader_module
-from egorobot.pretrain.batches import Batch, TrainingBatches, TrainingCorpus
+from egorobot.pretrain.batches import Batch, Memory, TrainingBatches, TrainingCorpus
 from egorobot.pretrain.loader import BatchLoader, num_slots
 
 
@@ -42,14 +42,14 @@ def test_memory_is_used_again_but_a_batch_and_the_one_before_stay_whole(
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_an_error_that_can_be_mended_stays_one_line(tiny_corpus: Any, num_workers: int) -> None:
     gone = TrainingCorpus(tiny_corpus("gone", 16, bad=range(16)), range(16))
-    loader = BatchLoader(TrainingBatches([gone], 8, 32, 0), range(5), num_workers)
+    loader = BatchLoader(TrainingBatches([gone], 8, (32, 32), 0), range(5), num_workers)
     with pytest.raises(UserError, match="in a row cannot be read") as caught:
         next(iter(loader))
     assert "\n" not in str(caught.value)
 
 
 def test_a_process_that_dies_is_told_in_one_line(deadly_corpus: Any) -> None:
-    batches = TrainingBatches([TrainingCorpus(deadly_corpus("deadly", 16), range(16))], 8, 32, 0)
+    batches = TrainingBatches([TrainingCorpus(deadly_corpus("deadly", 16), range(16))], 8, (32, 32), 0)
     with pytest.raises(UserError, match="loader_workers=0") as caught:
         next(iter(BatchLoader(batches, range(5), num_workers=1)))
     assert "\n" not in str(caught.value)
@@ -60,7 +60,7 @@ class Slow(TrainingBatches):
 
     clock = 0.0
 
-    def make(self, step: int, out: torch.Tensor | None = None) -> Batch:
+    def make(self, step: int, out: Memory | None = None) -> Batch:
         Slow.clock += 1
         return super().make(step, out)
 
@@ -69,7 +69,7 @@ def test_the_share_of_time_spent_waiting_is_told(
     two_corpora: list[TrainingCorpus], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loader_module, "time", SimpleNamespace(perf_counter=lambda: Slow.clock))
-    loader = BatchLoader(Slow(two_corpora, 8, 32, 0), range(5), num_workers=0)
+    loader = BatchLoader(Slow(two_corpora, 8, (32, 32), 0), range(5), num_workers=0)
     assert loader.wait_share == loader.steps_per_second == 0
     for _ in loader:
         Slow.clock += 3
@@ -77,6 +77,6 @@ def test_the_share_of_time_spent_waiting_is_told(
 
 
 def test_batches_are_not_kept(two_corpora: list[TrainingCorpus]) -> None:
-    loader = BatchLoader(TrainingBatches(two_corpora, 8, 128, 0), range(300), num_workers=0)
+    loader = BatchLoader(TrainingBatches(two_corpora, 8, (128, 128), 0), range(300), num_workers=0)
     used = [psutil.Process().memory_info().rss for _ in loader]
     assert used[-1] - used[100] < 20e6  # 200 batches have 157 MB

@@ -1,5 +1,7 @@
 """The cached loss: micro-batches change nothing, and equal captions are no negatives."""
 
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -154,6 +156,44 @@ def test_gradients_lie_in_memory_as_their_weights_do(
     monkeypatch.setattr(fusion, "forward", lambda x: x @ fusion.weight.T.contiguous() + fusion.bias)
     Objective(Ranks(), threads=2).backward(tiny_model, batch)
     assert all(p.grad is not None and p.grad.stride() == p.stride() for p in tiny_model.parameters())
+
+
+INDEXING = """
+import torch
+from torch import nn
+
+from egorobot.pretrain.batches import Batch
+from egorobot.pretrain.distributed import Ranks
+from egorobot.pretrain.model import Encoded
+from egorobot.pretrain.objective import MIN_PART, Objective
+
+
+class Indexing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.ParameterList(nn.Parameter(torch.ones(4, 4)) for _ in range(64))
+
+    def forward(self, slow, fast, captions, boxes):
+        video = fast.flatten(1)[:, :4].float()
+        for weight in self.weights:  # Python's lock is held while one is indexed, and not for its view
+            change = (video @ weight[0])[:, None] if captions[0] == "0" else video @ weight.view(4, 4)
+            video = video + change * 0.001
+        return Encoded(video, video, video.new_ones(1), video.new_zeros(len(video)))
+
+
+size = 2 * MIN_PART
+captions = [str(i) for i in range(size)]
+frames = torch.ones(size, 1, 8, 8, 3, dtype=torch.uint8)
+batch = Batch(frames, 1, captions, captions, torch.arange(size), torch.zeros(size, 1, 3, 4))
+model = Indexing()
+for _ in range(200):
+    Objective(Ranks(), threads=2).backward(model, batch)
+"""
+
+
+def test_threads_that_index_weights_do_not_wait_for_each_other_for_ever() -> None:
+    # A process of its own: no other thread could tell if Python's lock were never given back.
+    subprocess.run([sys.executable, "-c", INDEXING], check=True, timeout=120)
 
 
 def test_more_threads_than_parts_wait_for_none(

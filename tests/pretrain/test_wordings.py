@@ -45,12 +45,12 @@ def model_for(corpus: SaidTwice, options: PretrainOptions) -> EgoVideo:
 
 def batches_of(corpus: Any, hod_ratio: float = 0.5) -> TrainingBatches:
     training = TrainingCorpus(corpus, range(len(corpus)), augmentation=Augmentation(hod_ratio=hod_ratio))
-    return TrainingBatches([training], 8, 32, seed=0)
+    return TrainingBatches([training], 8, (32, 32), seed=0)
 
 
 def test_both_captions_are_of_one_clip_and_of_the_same_kinds_in_a_group(two_corpora: list[TrainingCorpus]) -> None:
     said = {frozenset(s.corpus[number].captions) for s in two_corpora for number in s.clips}
-    batches = TrainingBatches(two_corpora, 8, 32, seed=0)
+    batches = TrainingBatches(two_corpora, 8, (32, 32), seed=0)
     orders = set()
     for step in range(6):
         words = draw_wordings(batches, step)
@@ -67,7 +67,7 @@ def test_both_captions_are_of_one_clip_and_of_the_same_kinds_in_a_group(two_corp
 
 def test_wordings_are_a_function_of_seed_and_step(two_corpora: list[TrainingCorpus]) -> None:
     def draw(seed: int, step: int) -> list[str]:
-        return draw_wordings(TrainingBatches(two_corpora, 8, 32, seed), step).first
+        return draw_wordings(TrainingBatches(two_corpora, 8, (32, 32), seed), step).first
 
     assert draw(0, 3) == draw(0, 3) != draw(0, 4)
     assert draw(0, 3) != draw(1, 3)

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from egorobot.pretrain.model.adapter import MotionAdapter
 from egorobot.pretrain.model.config import NORM_EPS, EgoVideoConfig
 from egorobot.pretrain.model.patches import Grid
-from egorobot.pretrain.model.products import trained_in_bfloat16
+from egorobot.pretrain.model.products import added, trained_in_bfloat16
 
 Tokens = tuple[Tensor | None, Tensor | None]  # of the low-rate and of the high-rate stream
 
@@ -68,8 +68,8 @@ class SharedBlock(nn.Module):
 
     def _block(self, x: Tensor, frozen: bool) -> Tensor:
         """Return tokens (B, N, C) after attention and MLP; `frozen` weights are constants to the gradient."""
-        x = x + self.attn(_norm(self.norm1, x, frozen), frozen)
-        return x + self.mlp(_norm(self.norm2, x, frozen), frozen)
+        x = added(x, self.attn(_norm(self.norm1, x, frozen), frozen))
+        return added(x, self.mlp(_norm(self.norm2, x, frozen), frozen))
 
 
 class _Attention(nn.Module):

@@ -5,6 +5,7 @@ matrix products of the same numbers (PyTorch 2.14).
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,17 +55,18 @@ class PatchConv(nn.Conv2d):
         height, width = (size // side for size in frames.shape[2:4])
         rows = frames[:, :, : height * side, : width * side].flatten(3)
         cut = rows.unflatten(3, (width, -1)).unflatten(2, (height, -1)).transpose(3, 4).flatten(4)
-        patches = cut.to(torch.bfloat16).sub_(GREY)  # (B, T, h, w, side * side * 3)
+        seen = cut.new_empty((*cut.shape[:4], math.prod(self.weight.shape[1:])), dtype=torch.bfloat16)
+        patches = seen[..., : cut.shape[4]].copy_(cut).sub_(GREY)  # (B, T, h, w, side * side * 3)
         if self.differences:
-            changes = torch.zeros_like(patches)
-            changes[:, 1:] = patches[:, 1:] - patches[:, :-1]
-            patches = torch.cat([patches, changes], dim=4)
+            changes = seen[..., cut.shape[4] :]
+            changes[:, 0] = 0
+            torch.sub(patches[:, 1:], patches[:, :-1], out=changes[:, 1:])
         mean, std = (self.weight.new_tensor(colours) for colours in (PIXEL_MEAN, PIXEL_STD))
         weight = self.weight.unflatten(1, (-1, 3)).permute(0, 1, 3, 4, 2) / std
         bias = (weight[:, 0].sum((1, 2)) * (GREY / 255 - mean)).sum(1)  # a product would be rounded
         if self.bias is not None:
             bias = bias + self.bias
-        product = F.linear(patches.flatten(0, 1), weight.flatten(1) / 255, bias)
+        product = F.linear(seen.flatten(0, 1), weight.flatten(1) / 255, bias)
         return product.permute(0, 3, 1, 2).contiguous()  # what follows is faster then
 
 
