@@ -72,7 +72,7 @@ class Batch:
         return self.frames_fast[:, self.fast_ratio - 1 :: self.fast_ratio]
 
     @property
-    def memory(self) -> "Memory":
+    def memory(self) -> Memory:
         """What its frames lie in."""
         return self.frames_fast, self.slow_apart
 
