@@ -24,18 +24,22 @@ def test_a_process_makes_the_same_batches_in_the_same_order(batches: TrainingBat
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.parametrize("fast_size", [16, 32])
 @pytest.mark.parametrize("num_workers", [0, 1, 2])
 def test_memory_is_used_again_but_a_batch_and_the_one_before_stay_whole(
-    batches: TrainingBatches, num_workers: int
+    two_corpora: list[TrainingCorpus], num_workers: int, fast_size: int
 ) -> None:
+    batches = TrainingBatches(two_corpora, 8, (32, fast_size), 0)
     before: Batch | None = None
     places = set()
     for step, batch in enumerate(BatchLoader(batches, range(20), num_workers)):
         time.sleep(0.1)  # the processes make what they may meanwhile
         assert batch.frames_fast.equal(batches[step].frames_fast)
+        assert batch.frames_slow.equal(batches[step].frames_slow)
         assert before is None or before.frames_fast.equal(batches[step - 1].frames_fast)
+        assert before is None or before.frames_slow.equal(batches[step - 1].frames_slow)
         before = batch
-        places.add(batch.frames_fast.data_ptr())
+        places.add((batch.frames_fast.data_ptr(), batch.frames_slow.data_ptr()))
     assert num_workers == 0 or len(places) == num_workers * num_slots(num_workers)
 
 
