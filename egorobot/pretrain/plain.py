@@ -3,7 +3,8 @@
 The figure shows the high-rate stream running through frozen copies of the low-rate
 stream's blocks. Read plainly: a copy of each block, brought up to date at every step,
 through which autograd goes as through any other; adapters with PyTorch's own convolution
-in three dimensions; captions padded to the text tower's whole context, as CLIP does it.
+in three dimensions; captions padded to the text tower's whole context and sent through
+open_clip's, as CLIP does it.
 Loss and gradients are those of `EgoVideo`.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 
 from egorobot.pretrain.model import EgoVideo, Encoded
@@ -19,6 +21,7 @@ from egorobot.pretrain.model.block import SharedBlock
 from egorobot.pretrain.model.egovideo import MAX_SCALE
 from egorobot.pretrain.model.frames import resize_frames
 from egorobot.pretrain.model.patches import Grid
+from egorobot.pretrain.model.text import TextTower
 
 
 class PlainEgoVideo(nn.Module):
@@ -61,7 +64,14 @@ class PlainEgoVideo(nn.Module):
                 fast = plain_adapter(block.adapter, fast, grid)
         video = model.join([vision.slow_pooling(slow, slow_grid), vision.fast_pooling(fast, grid)])
         scale = model.log_scale.exp().clamp(max=MAX_SCALE)
-        return Encoded(video, model.encode_text(captions), scale, model.box_losses((slow, slow_grid), boxes))
+        text = F.normalize(plain_text(model.text, captions), dim=-1)
+        return Encoded(video, text, scale, model.box_losses((slow, slow_grid), boxes))
+
+
+def plain_text(tower: TextTower, captions: Sequence[str]) -> Tensor:
+    """Return what `tower` makes of `captions`, every token through all of it."""
+    vectors: Tensor = TextTransformer.forward(tower.transformer, tower.tokenizer(captions))
+    return vectors
 
 
 def plain_adapter(adapter: MotionAdapter, tokens: Tensor, grid: Grid) -> Tensor:

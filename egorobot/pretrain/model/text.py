@@ -2,17 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
-from typing import Any
 
 import torch
 from open_clip.tokenizer import SimpleTokenizer
-from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from egorobot.pretrain.model.block import activation_layer
 from egorobot.pretrain.model.config import EgoVideoConfig
-from egorobot.pretrain.model.products import trained_in_bfloat16
+from egorobot.pretrain.model.text_transformer import CaptionTransformer
 
 PAD, UNKNOWN = 0, 1
 NUM_SPECIAL = 2  # indices before the first of the vocabulary
@@ -97,7 +94,7 @@ class TextTower(nn.Module):
     def __init__(self, config: EgoVideoConfig) -> None:
         super().__init__()
         self.tokenizer = CaptionTokenizer(config.vocabulary, config.context_length, config.text_causal)
-        self.transformer = TextTransformer(
+        self.transformer = CaptionTransformer(
             context_length=config.context_length,
             vocab_size=self.tokenizer.size,
             width=config.text_width,
@@ -111,9 +108,6 @@ class TextTower(nn.Module):
             pad_id=PAD,
             pool_type="argmax",  # the end of text has the highest index
         )
-        for module in self.transformer.modules():
-            if isinstance(module, nn.MultiheadAttention):
-                module.__class__ = _Attention  # with the weights as they are drawn
 
     def forward(self, captions: Sequence[str]) -> Tensor:
         """Return one vector a caption, (B, joint_dim).
@@ -129,26 +123,3 @@ class TextTower(nn.Module):
         vectors = [self.transformer(self.tokenizer.pad([encoded[i] for i in part]).to(device)) for part in parts]
         places = torch.tensor(order, device=device).argsort()
         return torch.cat(vectors).index_select(0, places)
-
-
-class _Attention(nn.MultiheadAttention):
-    """open_clip's attention of captions to themselves, in float32 where its gradient is slow in bfloat16.
-
-    It has hardly any of the products. As products of bfloat16 it would be as fast, but round the
-    similarities of words: vectors of nano's captions are 0.61 % off then, and 0.47 % as it is.
-    """
-
-    def forward(self, query: Tensor, *others: Any, **options: Any) -> tuple[Tensor, Tensor | None]:
-        """Return what every token gathers, (B, L, C), and no weights; `query` (B, L, C) is key and value as well."""
-        if not trained_in_bfloat16(query):
-            return super().forward(query, *others, **options)
-        parts = F.linear(query, self.in_proj_weight, self.in_proj_bias).unflatten(-1, (3, self.num_heads, -1))
-        queries, keys, values = parts.float().permute(2, 0, 3, 1, 4)
-        mask: Tensor | None = options.get("attn_mask")
-        if mask is not None and mask.dim() == 3:  # of each caption, and for each of its heads
-            mask = mask.unflatten(0, (len(query), self.num_heads))
-        if mask is not None and mask.is_floating_point():
-            mask = mask.float()
-        with torch.autocast(query.device.type, enabled=False):
-            gathered = F.scaled_dot_product_attention(queries, keys, values, mask)
-        return self.out_proj(gathered.transpose(1, 2).flatten(2).to(parts.dtype)), None

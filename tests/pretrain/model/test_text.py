@@ -7,9 +7,11 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
+from open_clip.transformer import TextTransformer
 
 from egorobot.pretrain.model import EgoVideo, EgoVideoConfig
 from egorobot.pretrain.model.text import CaptionTokenizer, TextTower, bpe, vocabulary_of
+from egorobot.pretrain.model.text_transformer import CaptionTransformer
 
 
 def test_tokenizer_keeps_known_words_and_ends_with_the_highest_index(captions: list[str]) -> None:
@@ -44,8 +46,11 @@ def test_short_captions_are_not_padded_to_the_long_ones(config: EgoVideoConfig) 
     assert shapes == [(2, 8), (2, 64)]
 
 
-def test_bfloat16_rounds_vectors_and_gradients_of_captions(config: EgoVideoConfig, captions: list[str]) -> None:
-    tower = TextTower(config)
+@pytest.mark.parametrize("depth", [1, 2])
+def test_bfloat16_rounds_vectors_and_gradients_of_captions(
+    config: EgoVideoConfig, captions: list[str], depth: int
+) -> None:
+    tower = TextTower(replace(config, text_depth=depth))
     found = []
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
@@ -62,6 +67,25 @@ def test_all_of_the_vocabulary_with_a_causal_mask_has_the_tokens_of_clip(caption
     texts = [*captions, "", "the " * 200]
     assert torch.equal(tokenizer(texts), bpe()(texts, 77))
     assert tokenizer.size == 49_408
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("depth", "checkpointing"), [(1, False), (3, False), (3, True)])
+def test_what_is_left_out_changes_neither_vectors_nor_gradients(
+    config: EgoVideoConfig, captions: list[str], causal: bool, depth: int, checkpointing: bool
+) -> None:
+    tower = TextTower(replace(config, text_depth=depth, text_causal=causal)).double()
+    tokens = tower.tokenizer([*captions, "", "the " * 200])
+    assert tokens.shape == (6, 77)
+    weights = list(tower.parameters())
+    tower.transformer.set_grad_checkpointing(checkpointing)
+    found = []
+    for forward in (CaptionTransformer.forward, TextTransformer.forward):
+        vectors = forward(tower.transformer, tokens)
+        found.append([vectors, *torch.autograd.grad(vectors.pow(3).sum(), weights)])
+    for ours, theirs in zip(*found, strict=True):
+        assert theirs.any()
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("activation", ["gelu", "quick_gelu"])
@@ -101,8 +125,8 @@ def test_attention_is_in_float32_where_its_gradient_would_be_slow(
 
     monkeypatch.setattr(F, "scaled_dot_product_attention", noted)
     with torch.set_grad_enabled(with_gradients), torch.autocast("cpu", torch.bfloat16):
-        TextTower(config).train()(captions[:1])
-    assert calls == [rounded] * config.text_depth
+        TextTower(replace(config, text_depth=3)).train()(captions[:1])
+    assert calls == [rounded] * 2  # the last block does not use it
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -119,7 +143,7 @@ def test_weights_of_bfloat16_encode_with_and_without_gradients(
 
 def test_attention_in_float32_is_that_of_open_clip(config: EgoVideoConfig, captions: list[str]) -> None:
     """Masks, heads and gradients are the same; what differs is rounding."""
-    tower = TextTower(config).train()
+    tower = TextTower(replace(config, text_depth=2)).train()
     with torch.autocast("cpu", torch.bfloat16):
         ours = tower(captions)
         ours.float().sum().backward()
