@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from egorobot.pretrain.model.config import NORM_EPS
+from egorobot.pretrain.model.products import added
 from egorobot.pretrain.model.stem import PatchConv, make_stem
 
 Grid = tuple[int, int, int]  # patches along time, height and width
@@ -62,9 +63,11 @@ class PatchEmbedding(nn.Module):
         batch, time = frames.shape[:2]
         x = self.patches(frames)  # (B*T, C, h, w)
         height, width = x.shape[2:]
-        x = x.flatten(2).transpose(1, 2).view(batch, time, height * width, -1)
-        x = x + self.spatial_for(height, width) + self.temporal_for(time)[:, None]
-        tokens = torch.cat([self.class_token.expand(batch, 1, -1), x.flatten(1, 2)], dim=1)
+        x = x.flatten(2).transpose(1, 2).reshape(batch, time * height * width, -1)
+        # One sum for each place: its gradient is a sum over clips, which others would take again.
+        places = self.spatial_for(height, width) + self.temporal_for(time)[:, None]
+        x = added(places.flatten(0, 1), x)
+        tokens = torch.cat([self.class_token.expand(batch, 1, -1), x], dim=1)
         return self.norm(tokens), (time, height, width)
 
     def spatial_for(self, height: int, width: int) -> Tensor:

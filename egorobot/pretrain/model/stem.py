@@ -56,7 +56,8 @@ class PatchConv(nn.Conv2d):
         rows = frames[:, :, : height * side, : width * side].flatten(3)
         cut = rows.unflatten(3, (width, -1)).unflatten(2, (height, -1)).transpose(3, 4).flatten(4)
         seen = cut.new_empty((*cut.shape[:4], math.prod(self.weight.shape[1:])), dtype=torch.bfloat16)
-        patches = seen[..., : cut.shape[4]].copy_(cut).sub_(GREY)  # (B, T, h, w, side * side * 3)
+        counted = cut.bitwise_xor(GREY).view(torch.int8)  # the same as from less GREY, without a pass of its own
+        patches = seen[..., : cut.shape[4]].copy_(counted)  # (B, T, h, w, side * side * 3)
         if self.differences:
             changes = seen[..., cut.shape[4] :]
             changes[:, 0] = 0
@@ -92,23 +93,24 @@ class HalvingConv(nn.Conv2d):
 
 
 class _Halving(torch.autograd.Function):
-    """A `HalvingConv` whose gradient by the weights is a product."""
+    """A `HalvingConv` that is a product of what its windows see, and so is its gradient by the weights."""
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        # A pixel's channels side by side: faster forward and by the image.
-        image, weight = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (image, weight))
-        ctx.save_for_backward(image, weight)
-        return F.conv2d(image, weight, bias, STRIDE, WINDOW // 2)
+        windows = _windows(image.movedim(1, 3))
+        ctx.save_for_backward(windows, weight)
+        ctx.image_shape = image.shape
+        return F.linear(windows, weight.movedim(1, 3).flatten(1), bias).movedim(3, 1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        image, weight = ctx.saved_tensors
-        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
-        by_image = conv2d_input(image.shape, weight, gradient, STRIDE, WINDOW // 2)
+        windows, weight = ctx.saved_tensors
+        # A pixel's channels side by side: faster by the image.
+        gradient, weight = (t.contiguous(memory_format=torch.channels_last) for t in (gradients[0], weight))
+        by_image = conv2d_input(ctx.image_shape, weight, gradient, STRIDE, WINDOW // 2)
         by_pixel = gradient.movedim(1, 3).flatten(0, 2)  # (N * h * w, width)
-        by_weight = by_pixel.T @ _windows(image.movedim(1, 3)).flatten(0, 2)
+        by_weight = by_pixel.T @ windows.flatten(0, 2)
         by_weight = by_weight.unflatten(1, (WINDOW, WINDOW, -1)).movedim(3, 1)
         return by_image, by_weight, by_pixel.sum(0)
 
