@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from egorobot.pretrain.model.patches import Grid
+from egorobot.pretrain.model.products import added
 
 
 class MotionAdapter(nn.Module):
@@ -33,10 +34,12 @@ class MotionAdapter(nn.Module):
 
     def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
         """Return `tokens` (B, 1 + T*h*w, C) with motion mixed in; `grid` is (T, h, w)."""
-        first, patches = tokens.split([1, tokens.shape[1] - 1], dim=1)  # one gradient; slices would add two
-        hidden = F.gelu(self.down(patches))
+        # The class token, which stays as it is, is cut off where there are fewest numbers, and weights are
+        # scaled, of which there are fewer than of tokens.
+        hidden = F.gelu(self.down(tokens))[:, 1:]
         mixed = self.point(self._mixed(hidden.unflatten(1, grid)).flatten(1, 3))
-        return torch.cat([first, patches + self.scale * self.up(hidden + mixed)], dim=1)
+        change = F.linear(hidden + mixed, self.up.weight * self.scale, self.up.bias * self.scale)
+        return added(tokens, F.pad(change, (0, 0, 1, 0)))
 
     def _mixed(self, volume: Tensor) -> Tensor:
         """Return what `self.mix` makes of `volume` (B, T, h, w, hidden), in the same order.
