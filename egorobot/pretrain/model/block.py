@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from egorobot.pretrain.model.adapter import MotionAdapter
+from egorobot.pretrain.model.attention import self_attention
 from egorobot.pretrain.model.config import NORM_EPS, EgoVideoConfig
 from egorobot.pretrain.model.patches import Grid
-from egorobot.pretrain.model.products import added, trained_in_bfloat16
+from egorobot.pretrain.model.products import added
 
 Tokens = tuple[Tensor | None, Tensor | None]  # of the low-rate and of the high-rate stream
 
@@ -82,22 +83,7 @@ class _Attention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor, frozen: bool) -> Tensor:
-        qkv = _linear(self.qkv, x, frozen).unflatten(2, (3, self.heads, -1))
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, heads, N, c)
-        mixed = _attend(query, key, value)
-        return _linear(self.proj, mixed.transpose(1, 2).flatten(2), frozen)
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Return what every token gathers from all, (B, heads, N, c) like the arguments.
-
-    On a CPU the backward of PyTorch's fused attention is slower in bfloat16 than in float32:
-    2.14 takes three to six times as long, the fewer tokens the worse.
-    """
-    if not trained_in_bfloat16(query):
-        return F.scaled_dot_product_attention(query, key, value)
-    similarity = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-    return similarity.softmax(-1) @ value
+        return _linear(self.proj, self_attention(_linear(self.qkv, x, frozen), self.heads), frozen)
 
 
 class _Mlp(nn.Module):
