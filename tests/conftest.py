@@ -111,7 +111,9 @@ def finished_run(patches: Path) -> Path:
     options = [*RUN_OPTIONS, "num_workers=1", f"data_dir={folder / 'data'}", f"run_dir={folder / 'run'}"]
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        train_bc(load_config("train_bc", options))
+        if not (folder / "finished").exists():  # then a test of another process may be at the run
+            train_bc(load_config("train_bc", options))
+            (folder / "finished").touch()
     return folder / "run"
 
 
