@@ -3,8 +3,8 @@
 The figure shows the high-rate stream running through frozen copies of the low-rate
 stream's blocks. Read plainly: a copy of each block, brought up to date at every step,
 through which autograd goes as through any other; adapters with PyTorch's own convolution
-in three dimensions; captions padded to the text tower's whole context and sent through
-open_clip's, as CLIP does it.
+in three dimensions; captions padded to the whole context, every token through all of
+open_clip's text tower, as CLIP does it.
 Loss and gradients are those of `EgoVideo`.
 """
 
