@@ -78,12 +78,22 @@ def test_links_lead_into_the_package(name: str) -> None:
     assert link.resolve() == PACKAGE / name
 
 
-def test_import_is_light() -> None:
-    """Worker processes import these: torch would cost each of them seconds and memory."""
-    code = (
-        "import sys, egorobot, egorobot.envs.kitchen, egorobot.envs.experts, egorobot.envs.pool, egorobot.collect;"
-        "print(sorted({'torch', 'robomimic', 'pandas', 'statsmodels', 'timm'} & set(sys.modules)))"
-    )
+TORCH = {"torch", "robomimic", "pandas", "statsmodels", "timm"}
+MODEL = {"open_clip", "torchvision", "transformers", "timm"}
+
+
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        (("", ".envs.kitchen", ".envs.experts", ".envs.pool", ".collect"), TORCH),
+        ((".pretrain.shards", ".pretrain.hands.clips", ".pretrain.hod.stages", ".pretrain.hod.options"), TORCH),
+        ((".pretrain.loader", ".pretrain.data", ".pretrain.options"), MODEL),
+    ],
+)
+def test_import_is_light(modules: tuple[str, ...], heavy: set[str]) -> None:
+    """Worker processes import these: what is heavy would cost each of them seconds and memory."""
+    names = ", ".join("egorobot" + module for module in modules)
+    code = f"import sys, {names}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -18,6 +18,7 @@ from egorobot.cli import command
 from egorobot.errors import UserError
 from egorobot.pretrain.corpora.shard_writer import ShardJob, write_shards
 from egorobot.pretrain.corpora.sources import frame_rate_of, make_corpus
+from egorobot.pretrain.model.config import get_size
 
 # What decides what shards hold.
 DECISIVE = ("corpus", "size", "model", "clips_per_shard", "jpeg_quality", "seed")
@@ -26,9 +27,6 @@ DECISIVE = ("corpus", "size", "model", "clips_per_shard", "jpeg_quality", "seed"
 @command("pretrain.shards")
 def main(config: DictConfig) -> None:
     """Write the shards that the options ask for, and print how many clips they hold."""
-    # The processes that write shards import this module, and do without torch.
-    from egorobot.pretrain.model.config import get_size
-
     options: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     _check_ranges(options["clips_per_shard"], options["jpeg_quality"])
     try:

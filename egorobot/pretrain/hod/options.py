@@ -21,6 +21,7 @@ from egorobot.pretrain.hod.prompts import FULL, SHORT
 from egorobot.pretrain.hod.rephrasing import ModelRephraser, Rephraser, TemplateRephraser
 from egorobot.pretrain.hod.sentences import TEMPLATE
 from egorobot.pretrain.hod.simulator_truth import SimulatorTruth
+from egorobot.pretrain.model.config import get_size
 from egorobot.pretrain.samples import Corpus
 
 DETECTORS = ("mediapipe", "simulator", "precomputed")
@@ -82,8 +83,6 @@ def open_corpus(options: Options) -> Corpus:
             "(one of the two)"
         )
     if node is not None:
-        from egorobot.pretrain.model.config import get_size  # torch, which finding hands does without
-
         node = {**node, "captions": None}  # what it has of captioning already does not count
         if node["source"] == "video":
             node = {**node, "tracks": None}
