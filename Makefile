@@ -52,7 +52,7 @@ demo: $(STAMP) ## the main job, end to end: pre-train, open the microwave, video
 	$(BIN)/python -m egorobot.train_bc +experiment=demo
 
 test: $(STAMP) models ## the whole test suite
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check egorobot tests

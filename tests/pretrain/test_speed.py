@@ -16,6 +16,7 @@ def test_embedding_is_measured_with_both_streams_and_with_one() -> None:
     assert 0 < both.rate < slow.rate
 
 
+@pytest.mark.slow
 def test_training_is_compared_at_the_same_loss(tmp_path: Path) -> None:
     comparison, arithmetic, waiting = compare_pretraining(80, 0.5, tmp_path)  # raises where losses differ
     assert isinstance(comparison, Comparison) and comparison.ours[1] > 0 and comparison.usual[1] > 0
