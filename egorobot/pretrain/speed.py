@@ -34,7 +34,7 @@ from egorobot.pretrain.trainer import MAX_NORM
 
 EMBED_BATCH = 32
 MATRIX = 2048  # side of the matrices whose product's speed is taken for the peak
-TURNS = 4  # of what is compared, one after the other: the machine may become faster or slower meanwhile
+TURN = 2.0  # s, of what is compared by turns: shorter than it takes a machine to become faster or slower
 ENDLESS = 10**6  # steps that nothing measured comes to
 SAME_LOSS = {"float32": 1e-4, "bfloat16": 1e-2}  # how near two computations of one loss are, by precision
 STEPS_PER_CLIP = 1 / 25  # of a pre-training whose growth is measured
@@ -88,8 +88,9 @@ def compare_pretraining(num_clips: int, seconds: float, folder: Path) -> list[Co
         if abs(losses[0] - losses[1]) > SAME_LOSS[precision] * losses[1]:
             raise RuntimeError(f"two computations of one loss differ: {losses[0]} and {losses[1]}")
         ours.waited = ours.spent = 0.0  # without the start of the process that loads clips
-        turns = [[rate(training.step, seconds / TURNS) for training in (ours, plain)] for _ in range(TURNS)]
-        speed, usual = (options.batch_size * sum(rates) / TURNS for rates in zip(*turns, strict=True))
+        turns = max(2, round(seconds / TURN))
+        rates = [[rate(training.step, seconds / turns) for training in (ours, plain)] for _ in range(turns)]
+        speed, usual = (options.batch_size * sum(one) / turns for one in zip(*rates, strict=True))
         waiting = ours.waited / ours.spent
         flops = ours.count_flops() / options.batch_size
     peak = matrix_peak(seconds, autocast or torch.float32)
