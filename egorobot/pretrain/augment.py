@@ -14,7 +14,8 @@ from egorobot.pretrain.samples import ClipSample
 
 ASPECT_RATIO = 4 / 3  # of a crop, at most, either way
 CROP_TRIES = 10  # crops drawn before the largest centred one is taken
-_SIDES = re.compile(r"\b(left|right)(ward|wards)?\b", re.IGNORECASE)
+_SIDES = re.compile(r"\b(left|right)(ward|wards|most)?\b", re.IGNORECASE)
+_TURNS = re.compile(r"\b(counter-?|anti-?)?clockwise\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,13 @@ def draw_caption(sample: ClipSample, hod_ratio: float, rng: np.random.Generator)
 
 
 def swap_sides(caption: str) -> str:
-    """Return `caption` with left and right exchanged, case kept.
+    """Return `caption` with left and right exchanged, and the two ways to turn, case kept.
 
     Example:
         >>> swap_sides("The right hand pulls it to the left, leftwards.")
         'The left hand pulls it to the right, rightwards.'
+        >>> swap_sides("Turns the leftmost knob clockwise.")
+        'Turns the rightmost knob counterclockwise.'
     """
 
     def other(match: re.Match[str]) -> str:
@@ -137,7 +140,11 @@ def swap_sides(caption: str) -> str:
         swapped = swapped.upper() if word.isupper() else swapped.capitalize() if word[0].isupper() else swapped
         return swapped + (match.group(2) or "")
 
-    return _SIDES.sub(other, caption)
+    def other_turn(match: re.Match[str]) -> str:
+        turned = "clockwise" if match.group(1) else "counterclockwise"
+        return turned.capitalize() if match.group()[0].isupper() else turned
+
+    return _TURNS.sub(other_turn, _SIDES.sub(other, caption))
 
 
 def mirror(sample: ClipSample) -> ClipSample:

@@ -1,6 +1,6 @@
 """The corpora that the options name, split and mixed for training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from egorobot.errors import UserError
@@ -53,21 +53,29 @@ def open_data(options: PretrainOptions, config: EgoVideoConfig, how: RunOptions,
         UserError: a corpus cannot be made, is too small, or does not fit the batch.
     """
     with ranks.together():
-        if options.batch_size % ranks.size:  # told before hours of rendering
+        if options.batch_size % ranks.size:
             raise UserError(f"batch_size={options.batch_size} cannot be shared by {ranks.size} processes")
     corpora: dict[str, Corpus] = {}
 
-    def make() -> None:
+    def make(render: bool) -> None:
         for name, node in options.corpora.items():
-            corpora[name] = make_corpus(node.source, config, options.seed, how.data_dir, name, how.num_workers)
+            source = node.source
+            corpora[name] = make_corpus(source, config, options.seed, how.data_dir, name, how.num_workers, render)
 
-    ranks.in_turns(make)
+    ranks.in_turns(lambda: make(render=False))
     with ranks.together():
-        splits = {name: corpus.split(options.valid_share) for name, corpus in corpora.items()}
-        training = [
-            TrainingCorpus(corpora[name], splits[name][0], node.weight, node.augmentation)
-            for name, node in options.corpora.items()
-        ]
-        sizes = config.image_size, config.fast_image_size
-        batches = TrainingBatches(training, options.batch_size, sizes, options.seed, ranks.rank, ranks.size)
-        return Data(batches, next(iter(splits.values()))[1])
+        _share_out(corpora, options, config, ranks)  # what does not fit is told before anything is rendered
+    ranks.in_turns(lambda: make(render=True))
+    return _share_out(corpora, options, config, ranks)
+
+
+def _share_out(corpora: Mapping[str, Corpus], options: PretrainOptions, config: EgoVideoConfig, ranks: Ranks) -> Data:
+    """Return this process's part of `corpora`, which need not be rendered."""
+    splits = {name: corpus.split(options.valid_share) for name, corpus in corpora.items()}
+    training = [
+        TrainingCorpus(corpora[name], splits[name][0], node.weight, node.augmentation)
+        for name, node in options.corpora.items()
+    ]
+    sizes = config.image_size, config.fast_image_size
+    batches = TrainingBatches(training, options.batch_size, sizes, options.seed, ranks.rank, ranks.size)
+    return Data(batches, next(iter(splits.values()))[1])

@@ -105,9 +105,10 @@ class PretrainOptions:
             raise UserError(f"steps={self.steps}, seed={self.seed}: at least 1 and 0 are needed")
         if self.batch_size < 2:
             raise UserError(f"batch_size={self.batch_size} leaves nothing to tell a clip from: 2 or more")
-        for name in ("valid_share", "warmup"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name}={getattr(self, name)}: it must be in [0, 1]")
+        if not 0 < self.valid_share < 1:
+            raise UserError(f"valid_share={self.valid_share}: it must be above 0 and below 1")
+        if not 0 <= self.warmup <= 1:
+            raise UserError(f"warmup={self.warmup}: it must be in [0, 1]")
         for name in ("group_weight", "box_weight"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"{name}={getattr(self, name)}: it must be 0 or more")
@@ -169,6 +170,8 @@ class RunOptions:
         for name in ("micro_batch", "validate_every", "checkpoint_every"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"{name}={value}: it must be 1 or more")
+        if not 0 <= self.max_bad_share <= 1:
+            raise UserError(f"max_bad_share={self.max_bad_share}: it must be in [0, 1]")
         if self.loader_workers < 0:
             raise UserError(f"loader_workers={self.loader_workers}: it must be 0 or more")
         if self.distributed not in DISTRIBUTED:

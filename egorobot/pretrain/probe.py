@@ -10,6 +10,7 @@ captions or not. Each score comes with its 95 % interval and what chance would g
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,9 +35,11 @@ def probe_encoder(config: DictConfig) -> Probes:
     """
     node: dict[str, Any] = OmegaConf.to_container(config.corpus, resolve=True)  # type: ignore[assignment]
     model = EgoVideo.from_pretrained(str(config.encoder))  # told before clips are rendered
-    corpus = make_corpus(node, model.config, config.seed, config.data_dir, num_workers=config.num_workers)
+    make = partial(make_corpus, node, model.config, config.seed, config.data_dir, num_workers=config.num_workers)
+    corpus = make(render=False)
+    clips = sample_clips(corpus, asked_clips(corpus, config.held_out), config.max_clips)  # so is this
+    corpus = make()
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    clips = sample_clips(corpus, asked_clips(corpus, config.held_out), config.max_clips)
     bad: list[BadClip] = []
 
     def read(corpus: Corpus, number: int) -> ClipSample | None:

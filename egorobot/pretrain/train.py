@@ -92,13 +92,19 @@ def _train(out: Path, options: PretrainOptions, how: RunOptions, ranks: Ranks) -
             print(f"already trained: {out}")
         return finished
     started = time.monotonic()
+
+    def first_model(vocabulary: tuple[int, ...]) -> EgoVideo:
+        return initial_model(options, replace(config, vocabulary=vocabulary))
+
     with ranks.together():
         config = initial_config(options)
+        if options.init is not None:
+            first_model(config.vocabulary)  # or say that it does not fit, before anything is rendered
     data = open_data(options, config, how, ranks)
     prepared = time.monotonic()
     vocabulary = ranks.from_first(lambda: find_vocabulary(options, config, data.captions()))
     with ranks.together():
-        model = initial_model(options, replace(config, vocabulary=vocabulary))
+        model = first_model(vocabulary)
     if not ranks.from_first(lambda: (out / CHECKPOINT_FILE).exists()):
         learn_wordings(model, data.batches, options, ranks)
     trainer = Trainer(model, data, out, options, how, ranks)

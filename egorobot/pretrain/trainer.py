@@ -92,10 +92,12 @@ class Trainer:
                 values = self._step(step, batch)
                 values["clips_per_s"] = self.options.batch_size * loader.steps_per_second
                 values["data_wait"] = loader.wait_share
+                num_bad = self.quarantine.num_bad if self.quarantine is not None else 0
+                values["bad_clips"] = num_bad
                 self._write(values, step)
                 bar.set_postfix_str(
                     f"loss {values['loss']:.3f}, {values['clips_per_s']:.0f} clips/s, "
-                    f"{values['data_wait']:.0%} waiting for data"
+                    f"{values['data_wait']:.0%} waiting for data" + f", {num_bad} bad clips" * (num_bad > 0)
                 )
                 bar.update()
                 self._save_and_validate(step + 1)

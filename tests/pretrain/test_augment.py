@@ -5,7 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from egorobot.pretrain.augment import Augmentation, Colours, augment, crop_box, draw_caption, fit, mirror, resize
+from egorobot.pretrain.augment import (
+    Augmentation,
+    Colours,
+    augment,
+    crop_box,
+    draw_caption,
+    fit,
+    mirror,
+    resize,
+    swap_sides,
+)
 from egorobot.pretrain.samples import ClipSample, HandObjectTracks
 
 
@@ -41,6 +51,11 @@ def test_a_mirrored_clip_has_mirrored_frames_captions_and_tracks() -> None:
     assert mirrored.tracks is not None and mirrored.tracks.contact[0].tolist() == [False, True]
     np.testing.assert_allclose(mirrored.tracks.hands[0, 1], [0.7, 0.2, 0.9, 0.4], rtol=1e-6)
     assert mirror(sample).tracks is None
+
+
+def test_a_mirror_swaps_what_lies_leftmost_and_the_ways_to_turn() -> None:
+    said = "Turns the leftmost knob clockwise, then Anti-clockwise; leftover anticlockwise"
+    assert swap_sides(said) == "Turns the rightmost knob counterclockwise, then Clockwise; leftover clockwise"
 
 
 @pytest.mark.parametrize(("height", "width"), [(48, 64), (64, 48), (9, 200)])

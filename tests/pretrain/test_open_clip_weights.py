@@ -142,6 +142,13 @@ def test_what_does_not_fit_the_way_they_were_trained_is_noted(config: EgoVideoCo
     assert notes[0] == "the weights were trained with activation=quick_gelu, the model has gelu"
 
 
+def test_projections_into_another_space_are_noted(config: EgoVideoConfig, tmp_path: Path) -> None:
+    save_clip(tmp_path / "clip.safetensors", "tiny-vit-quickgelu")
+    model = EgoVideo(replace(config, activation="quick_gelu", joint_dim=2 * config.joint_dim))
+    (note,) = load_open_clip(model, f"tiny-vit-quickgelu/{tmp_path}/clip.safetensors").notes
+    assert f"model.joint_dim={config.joint_dim} takes theirs" in note
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [

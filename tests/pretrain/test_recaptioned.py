@@ -68,6 +68,18 @@ def test_clips_that_cannot_be_read_have_no_captions(captions: Path, tmp_path: Pa
     assert "narration 2" in said and "narration 3" not in said and "new 4" in said
 
 
+def test_clips_of_which_nothing_is_said_cannot_be_read(captions: Path, tmp_path: Path) -> None:
+    class Silent(Seconds):
+        def words(self, number: int) -> ClipWords:
+            return ClipWords([], super().words(number).hod)
+
+    corpus = Recaptioned(Silent(), captions, tmp_path)
+    assert corpus[1].captions == corpus.words(1).hod == ["new 1"]
+    for read in (corpus.__getitem__, corpus.words):
+        with pytest.raises(BadClip, match=r"captions\.csv no caption of it"):
+            read(0)
+
+
 def test_the_vocabulary_knows_the_new_captions_and_not_the_old(captions: Path, tmp_path: Path) -> None:
     found = set(Recaptioned(Seconds(), captions, tmp_path).captions())
     assert {"new 1", "newer 4", "narration 3"} <= found and "own 1" not in found

@@ -68,12 +68,15 @@ def test_a_learning_rate_beyond_reason_is_told(tiny_options: PretrainOptions, tm
         pretrain(tmp_path, options, HOW)
 
 
-def test_bad_clips_are_noted_once_and_too_many_stop_training(tiny_options: PretrainOptions, tmp_path: Path) -> None:
+def test_bad_clips_are_noted_once_and_too_many_stop_training(
+    tiny_options: PretrainOptions, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bad = CorpusOptions({"name": "singles", "num_clips": 24, "bad": [3, 4]})
     options = replace(tiny_options, corpora={**tiny_options.corpora, "main": bad}, steps=6)
     pretrain(tmp_path / "a", options, replace(HOW, max_bad_share=0.5))
     lines = (tmp_path / "a" / "quarantine.jsonl").read_text().splitlines()
     assert [json.loads(line)["reason"] for line in sorted(lines)] == ["clip 3 is bad", "clip 4 is bad"]
+    assert scalars(tmp_path / "a")["bad_clips"][-1] == 2 and "2 bad clips" in capsys.readouterr().err
     with pytest.raises(UserError, match="max_bad_share"):
         pretrain(tmp_path / "b", options, replace(HOW, max_bad_share=0.0))
 
@@ -91,7 +94,7 @@ def test_numbers_of_each_step_and_of_validations_go_to_tensorboard(
 ) -> None:
     pretrain(tmp_path, tiny_options, replace(HOW, validate_every=2))
     found = scalars(tmp_path)
-    steps = {"loss", "gradient_norm", "learning_rate", "clips_per_s", "data_wait"}
+    steps = {"loss", "gradient_norm", "learning_rate", "clips_per_s", "data_wait", "bad_clips"}
     assert steps < found.keys() and all(len(found[name]) == 4 for name in steps)
     valid = {name for name in found if name.startswith("valid/")}
     assert valid and all(len(found[name]) == 1 for name in valid)

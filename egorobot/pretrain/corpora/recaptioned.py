@@ -13,8 +13,8 @@ from egorobot.pretrain.samples import BadClip, ClipSample, ClipWords, Corpus
 class Recaptioned:
     """Clips of `corpus` with the captions of hand and object that a file gives, and the narrations they have.
 
-    Clips that the file does not name keep their narrations only; what it says of clips that
-    the corpus does not have is not used.
+    Clips that the file does not name keep their narrations only, and cannot be read where they
+    have none; what it says of clips that the corpus does not have is not used.
 
     Args:
         corpus: the clips.
@@ -28,6 +28,7 @@ class Recaptioned:
 
     def __init__(self, corpus: Corpus, captions: Path, cache_dir: Path) -> None:
         self.corpus = corpus
+        self.captions_file = captions
         self.name = corpus.name
         self.group_size = corpus.group_size
         self.variants = corpus.variants
@@ -50,7 +51,7 @@ class Recaptioned:
             BadClip: it cannot be read.
         """
         sample = self.corpus[number]
-        return replace(sample, hod=self._hod(sample.clip_id))
+        return replace(sample, hod=self._hod(sample.clip_id, sample.narrations))
 
     def clip_id(self, number: int) -> str:
         """Return the name of clip `number`."""
@@ -62,7 +63,8 @@ class Recaptioned:
         Raises:
             BadClip: it cannot be read.
         """
-        return self.corpus.words(number)._replace(hod=self._hod(self.clip_id(number)))
+        words = self.corpus.words(number)
+        return words._replace(hod=self._hod(self.clip_id(number), words.narrations))
 
     def captions(self) -> Iterator[str]:
         """Return all captions of all clips, and those of the file that belong to none."""
@@ -77,8 +79,10 @@ class Recaptioned:
         """Return the clips to train on and those held out."""
         return self.corpus.split(valid_share)
 
-    def _hod(self, clip_id: str) -> list[str]:
+    def _hod(self, clip_id: str, narrations: list[str]) -> list[str]:
         row = self._row(clip_id)
+        if row is None and not narrations:
+            raise BadClip(f"it has no narration, and {self.captions_file} no caption of it")
         return [] if row is None else self.table[row].hod
 
     def _row(self, clip_id: str) -> int | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from egorobot.errors import UserError
 from egorobot.pretrain.corpora.clip_table import open_clip_table
@@ -18,6 +18,14 @@ SOURCES = ("simulated_hands", "video", "shards")
 AS_MODEL = "model"  # a frame rate: that of the model
 
 
+@runtime_checkable
+class Rendered(Protocol):
+    """A corpus whose clips are made on this machine."""
+
+    def render(self, num_workers: int | None = None) -> None:
+        """Make the clips that are not there."""
+
+
 def make_corpus(
     node: Mapping[str, Any],
     sizes: ModelSizes,
@@ -25,6 +33,7 @@ def make_corpus(
     data_dir: str | Path,
     name: str | None = None,
     num_workers: int | None = None,
+    render: bool = True,
 ) -> Corpus:
     """Return the corpus that `node` describes, ready to be read.
 
@@ -35,22 +44,23 @@ def make_corpus(
         data_dir: folder for what is rendered or cached.
         name: what the corpus is called in messages; None is its source.
         num_workers: processes that render clips, where that is needed; None is one a core.
+        render: whether that is done; without it clips can be counted and named, but not read.
 
     Raises:
         UserError: the source is unknown, or what the node names is not there or makes no sense.
     """
-    corpus = _open(node, sizes, seed, Path(data_dir), name, num_workers)
+    corpus = _open(node, sizes, seed, Path(data_dir), name)
+    if render and isinstance(corpus, Rendered):
+        corpus.render(num_workers)
     captions = node.get("captions")
     return corpus if captions is None else Recaptioned(corpus, Path(captions), Path(data_dir) / "indexes")
 
 
-def _open(
-    node: Mapping[str, Any], sizes: ModelSizes, seed: int, data_dir: Path, name: str | None, num_workers: int | None
-) -> Corpus:
-    """Return the corpus with the captions that it has itself."""
+def _open(node: Mapping[str, Any], sizes: ModelSizes, seed: int, data_dir: Path, name: str | None) -> Corpus:
+    """Return the corpus with the captions that it has itself, not rendered."""
     source = node["source"]
     if source == "simulated_hands":
-        return _simulated_hands(node, sizes, seed, data_dir, num_workers)
+        return _simulated_hands(node, sizes, seed, data_dir)
     if source == "video":
         return _video(node, sizes, data_dir, name or source)
     if source == "shards":
@@ -82,10 +92,11 @@ def is_positive(value: Any) -> bool:
 
 def _video(node: Mapping[str, Any], sizes: ModelSizes, data_dir: Path, name: str) -> VideoCorpus:
     for option in ("chunk_seconds", "image_size", "decoder_threads"):
-        if node[option] is not None and not is_positive(node[option]):
+        given = node[option] is not None or option == "chunk_seconds"
+        if given and not is_positive(node[option]):
             raise UserError(f"{option}={node[option]} of corpus {name}: it must be a number above 0")
     tracks = node.get("tracks")
-    narrations_csv, hod_csv = (Path(node[key]) if node[key] else None for key in ("narrations_csv", "hod_csv"))
+    narrations_csv, hod_csv = (Path(str(node[key])) if node[key] else None for key in ("narrations_csv", "hod_csv"))
     return VideoCorpus(
         table=open_clip_table(narrations_csv, hod_csv, data_dir / "indexes"),
         folder=VideoFolder(Path(node["video_root"]), node["chunk_seconds"]),
@@ -102,9 +113,7 @@ def _video(node: Mapping[str, Any], sizes: ModelSizes, data_dir: Path, name: str
     )
 
 
-def _simulated_hands(
-    node: Mapping[str, Any], sizes: ModelSizes, seed: int, data_dir: Path, num_workers: int | None
-) -> Corpus:
+def _simulated_hands(node: Mapping[str, Any], sizes: ModelSizes, seed: int, data_dir: Path) -> Corpus:
     # Their simulator takes a second to import, and the processes that read videos do without it.
     from egorobot.pretrain.corpora.simulated_hands import SimulatedHands
     from egorobot.pretrain.hands.staging import ClipOptions
@@ -123,6 +132,4 @@ def _simulated_hands(
         open_share=node["open_share"],
     )
     cache_dir = data_dir / "clips"
-    corpus = SimulatedHands(options, seed, node["num_clips"], cache_dir, sizes.fast_ratio, sizes.num_frames)
-    corpus.render(num_workers)
-    return corpus
+    return SimulatedHands(options, seed, node["num_clips"], cache_dir, sizes.fast_ratio, sizes.num_frames)

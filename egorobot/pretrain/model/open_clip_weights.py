@@ -130,4 +130,9 @@ def _notes(clip: Any, config: EgoVideoConfig, name: str) -> list[str]:
     pixels = open_clip.get_model_preprocess_cfg(clip)
     if (tuple(pixels["mean"]), tuple(pixels["std"])) != (PIXEL_MEAN, PIXEL_STD):
         notes.append("the weights were trained with pixels that were normalised in another way than EgoVideo's")
+    if (joint := clip.text_projection.shape[1]) != config.joint_dim:
+        notes.append(
+            f"the weights project to {joint} dimensions, the model to {config.joint_dim}: its projections are drawn "
+            f"(model.joint_dim={joint} takes theirs)"
+        )
     return notes

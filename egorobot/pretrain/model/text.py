@@ -33,7 +33,7 @@ def _encoded(caption: str) -> tuple[int, ...]:
 def vocabulary_of(captions: Iterable[str]) -> tuple[int, ...]:
     """Return the BPE ids in `captions`, ascending, start and end of text among them."""
     ids = {bpe().sot_token_id, bpe().eot_token_id}
-    for caption in set(captions):
+    for caption in captions:  # one at a time: a corpus has millions
         ids.update(_encoded(caption))
     return tuple(sorted(ids))
 
