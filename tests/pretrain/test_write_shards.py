@@ -92,6 +92,20 @@ def test_the_command(videos: Path, tmp_path: Path, run: Callable[..., str]) -> N
     assert "is not empty and holds no shards.json" in run(*options(videos, videos))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [("", "is not empty and holds no shards.json"), ("max_bad_share=2", "max_bad_share=2"), ("size=xl", "xl")],
+)
+def test_what_does_not_fit_is_told_before_clips_are_rendered(
+    tmp_path: Path, run: Callable[..., str], change: str, message: str
+) -> None:
+    out, data = tmp_path / "out", tmp_path / "data"
+    out.mkdir()
+    (out / "thesis.tex").touch()
+    given = ["corpus=simulated_hands", "corpus.num_clips=16", f"out={out}", f"data_dir={data}"]
+    assert message in run(*given, *filter(None, [change])) and not data.exists()
+
+
 def test_a_killed_command_goes_on(videos: Path, tmp_path: Path, run: Callable[..., str]) -> None:
     out = tmp_path / "shards"
     arguments = [*options(videos, out), "clips_per_shard=3", "num_workers=1"]

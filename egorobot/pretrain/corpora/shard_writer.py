@@ -64,6 +64,15 @@ class ShardJob:
         return range(shard * self.clips_per_shard, min((shard + 1) * self.clips_per_shard, len(self.corpus)))
 
 
+def claim(job: ShardJob, options: dict[str, Any]) -> None:
+    """Make the folder of `job` that of shards with `options`; its corpus need not be rendered.
+
+    Raises:
+        UserError: the folder holds something else.
+    """
+    claim_folder(job.out, OPTIONS_FILE, {**options, "num_clips": len(job.corpus)}, "shards")
+
+
 def write_shards(
     job: ShardJob, options: dict[str, Any], max_bad_share: float, num_workers: int | None = None
 ) -> Quarantine:
@@ -80,7 +89,7 @@ def write_shards(
     Raises:
         UserError: the folder holds something else, too many clips are bad, or a process died.
     """
-    claim_folder(job.out, OPTIONS_FILE, {**options, "num_clips": len(job.corpus)}, "shards")
+    claim(job, options)
     with _alone_in(job.out):
         return _write(job, max_bad_share, num_workers or default_num_workers())
 
