@@ -20,11 +20,11 @@ SECOND = ["+corpus@mix.more=video", "mix.more.video_root=videos"]
     [
         (["corpus.num_clips=64"], "batch_size=64 takes 64 clips"),
         (["batch_size=66"], "batch_size=66"),
-        (["corpus.weight=0"], "weight"),
+        (["corpus.weight=0"], "weight=0.0"),
         (["corpus.num_clips=8"], "cannot be split"),
         (["corpus.captions=missing.csv"], "missing.csv"),
         ([*SECOND, "mix.more.narrations_csv=missing.csv"], "missing.csv"),
-        ([*SECOND, "mix.more.narrations_csv=5"], "5"),
+        ([*SECOND, "mix.more.narrations_csv=5"], "no annotation file 5"),
         ([*SECOND, "mix.more.narrations_csv=missing.csv", "mix.more.chunk_seconds=null"], "chunk_seconds=None"),
     ],
 )
