@@ -1,11 +1,11 @@
 """The corpora that the options name, split and mixed for training."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from egorobot.errors import UserError
 from egorobot.pretrain.batches import TrainingBatches, TrainingCorpus
-from egorobot.pretrain.corpora.sources import make_corpus
+from egorobot.pretrain.corpora.sources import make_corpus, render_clips
 from egorobot.pretrain.distributed import Ranks
 from egorobot.pretrain.model import EgoVideoConfig
 from egorobot.pretrain.options import PretrainOptions, RunOptions
@@ -57,25 +57,22 @@ def open_data(options: PretrainOptions, config: EgoVideoConfig, how: RunOptions,
             raise UserError(f"batch_size={options.batch_size} cannot be shared by {ranks.size} processes")
     corpora: dict[str, Corpus] = {}
 
-    def make(render: bool) -> None:
+    def make() -> None:
         for name, node in options.corpora.items():
-            source = node.source
-            corpora[name] = make_corpus(source, config, options.seed, how.data_dir, name, how.num_workers, render)
+            corpora[name] = make_corpus(node.source, config, options.seed, how.data_dir, name)
 
-    ranks.in_turns(lambda: make(render=False))
+    def render() -> None:
+        for corpus in corpora.values():
+            render_clips(corpus, how.num_workers)
+
+    ranks.in_turns(make)
     with ranks.together():
-        _share_out(corpora, options, config, ranks)  # what does not fit is told before anything is rendered
-    ranks.in_turns(lambda: make(render=True))
-    return _share_out(corpora, options, config, ranks)
-
-
-def _share_out(corpora: Mapping[str, Corpus], options: PretrainOptions, config: EgoVideoConfig, ranks: Ranks) -> Data:
-    """Return this process's part of `corpora`, which need not be rendered."""
-    splits = {name: corpus.split(options.valid_share) for name, corpus in corpora.items()}
-    training = [
-        TrainingCorpus(corpora[name], splits[name][0], node.weight, node.augmentation)
-        for name, node in options.corpora.items()
-    ]
-    sizes = config.image_size, config.fast_image_size
-    batches = TrainingBatches(training, options.batch_size, sizes, options.seed, ranks.rank, ranks.size)
+        splits = {name: corpus.split(options.valid_share) for name, corpus in corpora.items()}
+        training = [
+            TrainingCorpus(corpora[name], splits[name][0], node.weight, node.augmentation)
+            for name, node in options.corpora.items()
+        ]
+        sizes = config.image_size, config.fast_image_size
+        batches = TrainingBatches(training, options.batch_size, sizes, options.seed, ranks.rank, ranks.size)
+    ranks.in_turns(render)  # last: it takes long, and what does not fit has been told
     return Data(batches, next(iter(splits.values()))[1])

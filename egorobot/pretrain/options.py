@@ -13,6 +13,7 @@ from egorobot.pretrain.augment import Augmentation
 from egorobot.pretrain.model import EgoVideoConfig
 from egorobot.pretrain.model.config import get_size
 from egorobot.pretrain.precision import PRECISIONS, native_precision
+from egorobot.pretrain.quarantine import check_ceiling
 
 MAIN = "main"  # name of the corpus that `corpus=` chooses, beside those of `mix`
 DISTRIBUTED = ("ddp", "fsdp")
@@ -170,8 +171,7 @@ class RunOptions:
         for name in ("micro_batch", "validate_every", "checkpoint_every"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"{name}={value}: it must be 1 or more")
-        if not 0 <= self.max_bad_share <= 1:
-            raise UserError(f"max_bad_share={self.max_bad_share}: it must be in [0, 1]")
+        check_ceiling(self.max_bad_share)
         if self.loader_workers < 0:
             raise UserError(f"loader_workers={self.loader_workers}: it must be 0 or more")
         if self.distributed not in DISTRIBUTED:

@@ -10,7 +10,6 @@ captions or not. Each score comes with its 95 % interval and what chance would g
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from tqdm import tqdm
 from egorobot.cli import command
 from egorobot.errors import UserError
 from egorobot.files import check_out, write_json
-from egorobot.pretrain.corpora.sources import make_corpus
+from egorobot.pretrain.corpora.sources import make_corpus, render_clips
 from egorobot.pretrain.model import EgoVideo
 from egorobot.pretrain.probing import Probes, probe, sample_clips
 from egorobot.pretrain.samples import BadClip, ClipSample, Corpus
@@ -35,10 +34,9 @@ def probe_encoder(config: DictConfig) -> Probes:
     """
     node: dict[str, Any] = OmegaConf.to_container(config.corpus, resolve=True)  # type: ignore[assignment]
     model = EgoVideo.from_pretrained(str(config.encoder))  # told before clips are rendered
-    make = partial(make_corpus, node, model.config, config.seed, config.data_dir, num_workers=config.num_workers)
-    corpus = make(render=False)
+    corpus = make_corpus(node, model.config, config.seed, config.data_dir)
     clips = sample_clips(corpus, asked_clips(corpus, config.held_out), config.max_clips)  # so is this
-    corpus = make()
+    render_clips(corpus, config.num_workers)
     model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     bad: list[BadClip] = []
 

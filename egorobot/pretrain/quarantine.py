@@ -30,8 +30,7 @@ class Quarantine:
     """
 
     def __init__(self, file: str | Path, ceiling: float, num_clips: int) -> None:
-        if not 0 <= ceiling <= 1:
-            raise UserError(f"max_bad_share={ceiling}: it must be in [0, 1]")
+        check_ceiling(ceiling)
         self.file = Path(file)
         self.ceiling = ceiling
         self.num_clips = num_clips
@@ -99,6 +98,16 @@ class Quarantine:
                 f"{self.num_bad} of {self.num_clips} clips cannot be read, more than max_bad_share={self.ceiling} "
                 f"({self._kinds()}): mend the files named in {self.file} and remove it, or raise max_bad_share"
             )
+
+
+def check_ceiling(ceiling: float) -> None:
+    """Check a share of clips that may be bad.
+
+    Raises:
+        UserError: it is not in [0, 1].
+    """
+    if not 0 <= ceiling <= 1:
+        raise UserError(f"max_bad_share={ceiling}: it must be in [0, 1]")
 
 
 def _load(file: Path) -> dict[str, str]:

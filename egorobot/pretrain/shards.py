@@ -9,8 +9,6 @@ Clips that cannot be read are left out, and listed in quarantine.jsonl beside th
 corpus=shards corpus.shards=data/shards.
 """
 
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 from egorobot.cli import command
 from egorobot.errors import UserError
 from egorobot.pretrain.corpora.shard_writer import ShardJob, claim, write_shards
-from egorobot.pretrain.corpora.sources import frame_rate_of, make_corpus
+from egorobot.pretrain.corpora.sources import frame_rate_of, make_corpus, render_clips
 from egorobot.pretrain.model.config import get_size
+from egorobot.pretrain.quarantine import check_ceiling
 
 # What decides what shards hold.
 DECISIVE = ("corpus", "size", "model", "clips_per_shard", "jpeg_quality", "seed")
@@ -37,10 +36,7 @@ def main(config: DictConfig) -> None:
         )
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"options of the model do not fit: {error}") from error
-    make = partial(
-        make_corpus, options["corpus"], sizes, options["seed"], options["data_dir"], num_workers=options["num_workers"]
-    )
-    corpus = make(render=False)
+    corpus = make_corpus(options["corpus"], sizes, options["seed"], options["data_dir"])
     record: dict[str, Any] = {"group_size": corpus.group_size, "variants": corpus.variants}
     if options["corpus"]["source"] != "shards":  # theirs is not known
         record["frame_rate"] = frame_rate_of(options["corpus"], sizes)
@@ -48,15 +44,14 @@ def main(config: DictConfig) -> None:
     job = ShardJob(corpus, Path(options["out"]), groups * corpus.group_size, options["jpeg_quality"], record)
     decisive = {key: options[key] for key in DECISIVE}
     claim(job, decisive)  # or say what is in its way, before anything is rendered
-    job = replace(job, corpus=make())
+    render_clips(corpus, options["num_workers"])
     quarantine = write_shards(job, decisive, options["max_bad_share"], options["num_workers"])
     print(quarantine.summary())
     print(f"{len(corpus) - quarantine.num_bad} clips in {job.num_shards} shards: {job.out}")
 
 
 def _check_ranges(clips_per_shard: int, jpeg_quality: Any, max_bad_share: float) -> None:
-    if not 0 <= max_bad_share <= 1:
-        raise UserError(f"max_bad_share={max_bad_share}: it must be in [0, 1]")
+    check_ceiling(max_bad_share)
     if clips_per_shard < 1:
         raise UserError(f"clips_per_shard={clips_per_shard}: it must be 1 or more")
     if jpeg_quality is not None and (type(jpeg_quality) is not int or not 1 <= jpeg_quality <= 95):

@@ -18,7 +18,7 @@ import pytest
 from egorobot.errors import UserError
 from egorobot.files import sole_user
 from egorobot.pretrain.checkpoint import CHECKPOINT_FILE, PREVIOUS_FILE
-from egorobot.pretrain.corpora.sources import make_corpus
+from egorobot.pretrain.corpora.sources import make_corpus, render_clips
 from egorobot.pretrain.model import EgoVideo
 from egorobot.pretrain.options import CorpusOptions, PretrainOptions, RunOptions
 from egorobot.pretrain.probing import Probes, probe
@@ -38,7 +38,7 @@ def options(tiny_options: PretrainOptions) -> PretrainOptions:
 def how(options: PretrainOptions, tmp_path_factory: pytest.TempPathFactory) -> RunOptions:
     """Rendered clips, and no process beside this one."""
     how = RunOptions(tmp_path_factory.mktemp("data"), num_workers=1, loader_workers=0)
-    make_corpus(HANDS, options.model_config(), options.seed, how.data_dir, num_workers=1)
+    render_clips(make_corpus(HANDS, options.model_config(), options.seed, how.data_dir), num_workers=1)
     return how
 
 

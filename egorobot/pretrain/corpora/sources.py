@@ -32,10 +32,8 @@ def make_corpus(
     seed: int,
     data_dir: str | Path,
     name: str | None = None,
-    num_workers: int | None = None,
-    render: bool = True,
 ) -> Corpus:
-    """Return the corpus that `node` describes, ready to be read.
+    """Return the corpus that `node` describes; its clips can be counted and named, and read after `render_clips`.
 
     Args:
         node: fields of one of the files in `configs/corpus`; its `source` is one of `SOURCES`.
@@ -43,21 +41,32 @@ def make_corpus(
         seed: of clips that are drawn.
         data_dir: folder for what is rendered or cached.
         name: what the corpus is called in messages; None is its source.
-        num_workers: processes that render clips, where that is needed; None is one a core.
-        render: whether that is done; without it clips can be counted and named, but not read.
 
     Raises:
         UserError: the source is unknown, or what the node names is not there or makes no sense.
     """
     corpus = _open(node, sizes, seed, Path(data_dir), name)
-    if render and isinstance(corpus, Rendered):
-        corpus.render(num_workers)
     captions = node.get("captions")
     return corpus if captions is None else Recaptioned(corpus, Path(captions), Path(data_dir) / "indexes")
 
 
+def render_clips(corpus: Corpus, num_workers: int | None = None) -> None:
+    """Render what is not there yet of a `corpus` that is rendered; nothing is to do for others.
+
+    Args:
+        corpus: as `make_corpus` returns it.
+        num_workers: processes; None is one a core.
+
+    Raises:
+        UserError: a process died.
+    """
+    source = corpus.corpus if isinstance(corpus, Recaptioned) else corpus
+    if isinstance(source, Rendered):
+        source.render(num_workers)
+
+
 def _open(node: Mapping[str, Any], sizes: ModelSizes, seed: int, data_dir: Path, name: str | None) -> Corpus:
-    """Return the corpus with the captions that it has itself, not rendered."""
+    """Return the corpus with the captions that it has itself."""
     source = node["source"]
     if source == "simulated_hands":
         return _simulated_hands(node, sizes, seed, data_dir)

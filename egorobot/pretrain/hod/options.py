@@ -8,7 +8,7 @@ from typing import Any
 from egorobot.errors import UserError
 from egorobot.pretrain.corpora.clip_table import open_clip_table
 from egorobot.pretrain.corpora.frames import SteadyFrames
-from egorobot.pretrain.corpora.sources import is_positive, make_corpus
+from egorobot.pretrain.corpora.sources import is_positive, make_corpus, render_clips
 from egorobot.pretrain.corpora.video import VideoCorpus
 from egorobot.pretrain.corpora.video_files import VideoFolder
 from egorobot.pretrain.hod.captioning import Detector
@@ -88,7 +88,8 @@ def open_corpus(options: Options) -> Corpus:
             node = {**node, "tracks": None}
         if node["source"] == "shards":  # their frames are taken as they are
             node = {**node, "frame_rate": None}
-        corpus = make_corpus(node, get_size("nano"), options["seed"], data_dir, num_workers=options["num_workers"])
+        corpus = make_corpus(node, get_size("nano"), options["seed"], data_dir)
+        render_clips(corpus, options["num_workers"])
         if isinstance(corpus, VideoCorpus):  # all of a clip, not the few frames that a model sees
             corpus = replace(corpus, frames=SteadyFrames(options["frame_rate"], options["image_size"]))
         return corpus
