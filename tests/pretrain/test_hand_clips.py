@@ -16,7 +16,7 @@ from egorobot.pretrain.hands.captions import (
     opening_words,
     place_words,
 )
-from egorobot.pretrain.hands.clips import VARIANTS, ClipRenderer
+from egorobot.pretrain.hands.clips import VARIANTS, VERSION, ClipRenderer
 from egorobot.pretrain.hands.draws import draw_motion
 from egorobot.pretrain.hands.fixtures import FIXTURES, FORWARD, UP, Fixture
 from egorobot.pretrain.hands.pose import POSTURES, HandPose
@@ -123,6 +123,28 @@ def test_a_group_depends_on_its_seed_and_number_only(renderer: ClipRenderer) -> 
         assert (clip.narration, clip.hod) == (same.narration, same.hod)
         assert clip.frames.shape == (4, 48, 48, 3) and clip.frames.dtype == np.uint8
     assert not np.array_equal(first[0].frames, renderer.group(1, 5)[0].frames)
+
+
+@pytest.mark.parametrize("before", [48, 59])
+def test_hands_of_the_group_before_hide_nothing(renderer: ClipRenderer, before: int) -> None:
+    """A hidden hand before a handle would make another motion of group 60 be drawn."""
+    renderer.group(0, before)
+    clip = renderer.group(0, 60)[0]
+    assert clip.narration == "#C C moves the top left burner"
+    assert clip.hod[0] == "the left hand takes the knob of the top left burner and turns it on."
+
+
+def test_clips_of_a_version_stay_as_they_are(renderer: ClipRenderer) -> None:
+    """Where this fails on purpose, raise `VERSION`: clips rendered before are still on people's disks."""
+    clip = renderer.group(0, 0)[0]
+    assert VERSION == 2
+    assert clip.hod[-1] == (
+        "the right hand takes the knob of the top left burner and turns it on; it starts at the middle centre and "
+        "ends at the middle centre; the top left burner goes from half turned to on, the switch of the light is on "
+        "at the middle left, the knob of the bottom left burner is off at the lower centre."
+    )
+    np.testing.assert_allclose(clip.tracks.object[0], [0.5149, 0.3723, 0.6663, 0.5062], atol=1e-3)
+    np.testing.assert_allclose(clip.tracks.hands[-1], [[np.nan] * 4, [0.4588, 0.5311, 0.7365, 1.0]], atol=1e-3)
 
 
 def test_the_clips_of_a_group_share_a_narration_and_differ_in_one_thing(renderer: ClipRenderer) -> None:

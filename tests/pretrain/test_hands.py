@@ -68,6 +68,32 @@ def test_left_hand_geoms_are_mirrored_too(kitchen: HandKitchen) -> None:
         np.testing.assert_allclose(np.sort(left[:, 2]), np.sort(right[:, 2]), atol=1e-5)
 
 
+def test_rays_meet_a_left_hand_as_they_meet_a_right_one(kitchen: HandKitchen) -> None:
+    """Seen from the front, through a grid of 1 cm; more than twenty of its rays meet a hand."""
+    met = {}
+    for side, sign in (("right", 1), ("left", -1)):
+        other = "left" if side == "right" else "right"
+        kitchen.hide_hand(other)
+        kitchen.place_hand(side, HandPose(np.array([0, 0.2, 2.2]), FORWARD, UP - (sign * 0.5, 0, 0)), POSTURES["open"])
+        kitchen.forward()
+        places = np.stack(np.meshgrid(np.arange(-0.2, 0.2, 0.01), np.arange(2.05, 2.4, 0.01)), axis=-1).reshape(-1, 2)
+        met[side] = [
+            kitchen.is_hidden(np.array([sign * x, 0.4, z]), np.array([sign * x, -0.6, z]), 0.0) for x, z in places
+        ]
+    assert met["left"] == met["right"] and sum(met["right"]) > 20
+
+
+def test_a_hidden_hand_hides_nothing(kitchen: HandKitchen) -> None:
+    point = np.array([0.0, 0.2, 2.2])
+    behind, eye = point + 0.3 * FORWARD, point - FORWARD
+    kitchen.hide_hand("left")
+    kitchen.place_hand("right", HandPose(point, FORWARD, UP, "wrap"), POSTURES["wrap"])
+    kitchen.forward()
+    assert kitchen.is_hidden(behind, eye, 0.1)
+    kitchen.hide_hand("right")
+    assert not kitchen.is_hidden(behind, eye, 0.1)
+
+
 def world_vertices(kitchen: HandKitchen, geom: str) -> np.ndarray:
     model, data = kitchen.model, kitchen.data
     i = model.geom(geom).id

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from egorobot.errors import UserError
 from egorobot.files import atomic_path, digest, sole_user, write_json
-from egorobot.pretrain.hands.clips import RENDERED, VARIANTS, VIDEO_GROUPS, ClipRenderer, RenderedClip
+from egorobot.pretrain.hands.clips import RENDERED, VARIANTS, VERSION, VIDEO_GROUPS, ClipRenderer, RenderedClip
 from egorobot.pretrain.hands.staging import ClipOptions
 from egorobot.pretrain.samples import ClipSample, ClipWords, HandObjectTracks, clip_name
 from egorobot.processes import default_num_workers, exit_with_parent, spawn_context
@@ -66,7 +66,8 @@ class SimulatedHands:
         self.num_clips = num_clips
         self.fast_ratio = fast_ratio
         self._shown = slice(options.num_frames - (num_shown or options.num_frames), None)
-        self.key = digest(json.dumps([options.to_dict(), seed, version("mujoco"), version("gymnasium-robotics")]))
+        made_by = VERSION, version("mujoco"), version("gymnasium-robotics")
+        self.key = digest(json.dumps([options.to_dict(), seed, *made_by]))
         self.folder = Path(cache_dir) / f"simulated_hands_{self.key}"
 
     def __len__(self) -> int:

@@ -19,6 +19,8 @@ VARIANTS = ("original", "reversed", "other direction", "other hand")
 RENDERED = ("original", "other direction", "other hand")  # a reversed clip is the first, played backwards
 VIDEO_GROUPS = 2  # groups with the same kitchen, light and colours
 
+VERSION = 2  # of what options, seed and number give: raised with it, so that clips cached before are not mixed in
+
 MAX_TRIES = 200  # to draw a group whose hands are in view
 
 

@@ -20,6 +20,7 @@ SIDES = ("right", "left")
 HEAD_CAMERA = "head"
 PRESET = RENDER_PRESETS["fast"]
 VISIBLE_GROUP, HIDDEN_GROUP = 1, 5  # geom groups: MuJoCo draws 0 to 2
+DRAWN_GROUPS = np.array([1, 1, 1, 0, 0, 0], np.uint8)
 
 # Faces kept of a hand's visual meshes, which have 33,000 as shipped.
 HAND_FACES = {"wrist": 200, "palm": 500, "lfmetacarpal": 150, "knuckle": 60}
@@ -76,10 +77,10 @@ class HandKitchen:
         self.model.cam_fovy[self._camera] = fovy
 
     def is_hidden(self, end: NDArray[np.float64], start: NDArray[np.float64], reach: float) -> bool:
-        """Return whether something stands between `start` and `end`, farther than `reach` (m) from the latter."""
+        """Return whether something drawn stands between `start` and `end`, over `reach` (m) before the latter."""
         hit = np.zeros(1, np.int32)
         way = end - start
-        share = mujoco.mj_ray(self.model, self.data, start, way, None, 1, -1, hit)  # -1 for nothing
+        share = mujoco.mj_ray(self.model, self.data, start, way, DRAWN_GROUPS, 1, -1, hit)  # -1 for nothing
         return bool(0 <= share < 1 - reach / np.linalg.norm(way))
 
     def forward(self) -> None:
@@ -162,6 +163,7 @@ def _mirror(model: mujoco.MjModel, root: int) -> None:
     _reflect(model.body_pos, model.body_quat, inner)
     geoms = np.flatnonzero(np.isin(model.geom_bodyid, bodies))
     _reflect(model.geom_pos, model.geom_quat, geoms)
+    model.geom_aabb[geoms, 0] *= -1
     joints = np.flatnonzero(np.isin(model.jnt_bodyid, bodies))
     model.jnt_pos[joints, 0] *= -1
     model.jnt_axis[joints, 1:] *= -1
@@ -169,10 +171,12 @@ def _mirror(model: mujoco.MjModel, root: int) -> None:
         vertices = slice(model.mesh_vertadr[mesh], model.mesh_vertadr[mesh] + model.mesh_vertnum[mesh])
         normals = slice(model.mesh_normaladr[mesh], model.mesh_normaladr[mesh] + model.mesh_normalnum[mesh])
         faces = slice(model.mesh_faceadr[mesh], model.mesh_faceadr[mesh] + model.mesh_facenum[mesh])
+        boxes = slice(model.mesh_bvhadr[mesh], model.mesh_bvhadr[mesh] + model.mesh_bvhnum[mesh])
         model.mesh_vert[vertices, 0] *= -1
         model.mesh_normal[normals, 0] *= -1
         model.mesh_face[faces] = model.mesh_face[faces][:, ::-1].copy()
         model.mesh_facenormal[faces] = model.mesh_facenormal[faces][:, ::-1].copy()
+        model.bvh_aabb[boxes, 0] *= -1  # rays find a mesh's triangles by them
 
 
 def _reflect(positions: NDArray[Any], quaternions: NDArray[Any], index: Any) -> None:
