@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from egorobot.pretrain.samples import ClipSample
+from egorobot.pretrain.samples import ClipSample, FittedClip
 
 ASPECT_RATIO = 4 / 3  # of a crop, at most, either way
 CROP_TRIES = 10  # crops drawn before the largest centred one is taken
@@ -54,6 +54,11 @@ class Augmentation:
             case _:
                 raise ValueError(f"crop={self.crop} is not a smallest and a largest share of the area, in (0, 1]")
 
+    @property
+    def moves_pixels(self) -> bool:
+        """Whether clips are seen otherwise than with other colours."""
+        return bool(self.flip) or self.crop is not None
+
 
 class Seen(NamedTuple):
     """A clip as training sees it.
@@ -70,24 +75,36 @@ class Seen(NamedTuple):
 
 
 def augment(
-    sample: ClipSample,
+    clip: ClipSample | FittedClip,
     augmentation: Augmentation,
     sizes: tuple[int, int],
     rng: np.random.Generator,
     caption_rng: np.random.Generator,
 ) -> Seen:
-    """Return `sample` as training sees it.
+    """Return a clip as training sees it.
 
     Args:
-        sample: the clip as it was read.
+        clip: as it was read; it has the right sizes only where `augmentation` does not move pixels.
         augmentation: what may change.
         sizes: sides of the low-rate and of the high-rate stream's frames, in pixels.
         rng: source of randomness.
         caption_rng: the same, of the choice of a caption.
     """
+    sample, slow = clip if isinstance(clip, FittedClip) else _fitted(clip, augmentation, sizes, rng)
+    caption = draw_caption(sample, augmentation.hod_ratio, caption_rng)
+    if augmentation.colour:
+        colours = Colours.draw(rng, augmentation.colour)
+        slow = None if slow is None else colours.change(slow)
+        sample = sample.with_frames(colours.change(sample.frames_fast))
+    return Seen(sample, slow, caption)
+
+
+def _fitted(
+    sample: ClipSample, augmentation: Augmentation, sizes: tuple[int, int], rng: np.random.Generator
+) -> FittedClip:
+    """Return `sample`, mirrored and cropped as drawn, in the sizes that a model takes."""
     if augmentation.flip and rng.random() < augmentation.flip:
         sample = mirror(sample)
-    caption = draw_caption(sample, augmentation.hod_ratio, caption_rng)
     height, width = sample.frames_fast.shape[1:3]
     if augmentation.crop is None:
         region = _centre_square(height, width)
@@ -95,12 +112,7 @@ def augment(
         region = crop_box(height, width, augmentation.crop, rng)
     sample = crop(sample, region, sizes[0])
     slow = sample.frames_slow if sizes[0] != sizes[1] else None
-    sample = sample.with_frames(resize(sample.frames_fast, sizes[1]))
-    if augmentation.colour:
-        colours = Colours.draw(rng, augmentation.colour)
-        slow = None if slow is None else colours.change(slow)
-        sample = sample.with_frames(colours.change(sample.frames_fast))
-    return Seen(sample, slow, caption)
+    return FittedClip(sample.with_frames(resize(sample.frames_fast, sizes[1])), slow)
 
 
 def crop(sample: ClipSample, region: tuple[int, int, int, int], size: int) -> ClipSample:

@@ -13,7 +13,7 @@ from egorobot.errors import UserError
 from egorobot.pretrain.augment import Augmentation, Seen, augment
 from egorobot.pretrain.mixture import MixedClips, Mixture
 from egorobot.pretrain.model.boxes import THINGS
-from egorobot.pretrain.samples import BadClip, ClipSample, Corpus
+from egorobot.pretrain.samples import BadClip, ClipSample, Corpus, FittedClip, Fitting
 
 MAX_BAD = 100  # clips in a row that cannot be read, before training stops: not even with max_bad_share=0.8 by chance
 
@@ -138,12 +138,14 @@ class TrainingCorpus:
         clips: numbers of those to train on, in whole groups.
         weight: how often they are seen, relative to other corpora's weights.
         augmentation: what is changed in them.
+        keep_fitted: whether clips are kept in the model's sizes, by a corpus that does so.
     """
 
     corpus: Corpus
     clips: Sequence[int]
     weight: float = 1.0
     augmentation: Augmentation = field(default_factory=Augmentation)
+    keep_fitted: bool = True
 
 
 class TrainingBatches:
@@ -201,22 +203,22 @@ class TrainingBatches:
         clips = self.mixture.clips(start + self.places.start, start + self.places.stop)
         for place, (corpus, number) in zip(self.places, clips, strict=True):
             rng = np.random.default_rng([self.seed, 1, step, place])
-            sample, skipped = self._read(self.corpora[corpus], number, rng)
+            clip, skipped = self._read(self.corpora[corpus], number, rng)
             group = place - place % self.corpora[corpus].corpus.group_size
             caption_rng = np.random.default_rng([self.seed, 2, step, group])
-            seen.append(augment(sample, self.corpora[corpus].augmentation, self.sizes, rng, caption_rng))
+            seen.append(augment(clip, self.corpora[corpus].augmentation, self.sizes, rng, caption_rng))
             groups.append(start + group)
             bad += skipped
         return replace(stack(seen, groups, out), bad=bad)
 
     def _read(
         self, source: TrainingCorpus, number: int, rng: np.random.Generator
-    ) -> tuple[ClipSample, list[BadRecord]]:
+    ) -> tuple[ClipSample | FittedClip, list[BadRecord]]:
         """Return clip `number`, or another one drawn for it, and those that could not be read."""
         bad: list[BadRecord] = []
         while len(bad) < MAX_BAD:
             try:
-                return source.corpus[number], bad
+                return self._fitted(source, number) or source.corpus[number], bad
             except BadClip as error:
                 bad.append(BadRecord(source.corpus.clip_id(number), str(error)))
                 number = source.clips[int(rng.integers(len(source.clips)))]
@@ -224,3 +226,9 @@ class TrainingBatches:
             f"{MAX_BAD} clips of corpus {source.corpus.name} in a row cannot be read "
             f"(the last: {bad[-1].clip_id}, {bad[-1].reason}): check where its files are"
         )
+
+    def _fitted(self, source: TrainingCorpus, number: int) -> FittedClip | None:
+        """Return clip `number` in the right sizes where its corpus keeps it so, and nothing but its colours changes."""
+        if source.keep_fitted and not source.augmentation.moves_pixels and isinstance(source.corpus, Fitting):
+            return source.corpus.fitted(number, self.sizes)
+        return None

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +130,31 @@ class ClipSample:
     def with_frames(self, frames: NDArray[np.uint8]) -> "ClipSample":
         """Return the same clip with other `frames`."""
         return replace(self, frames_fast=frames)
+
+
+class FittedClip(NamedTuple):
+    """A clip in the sizes that a model takes.
+
+    Attributes:
+        sample: the clip, with frames of the high-rate stream's size.
+        slow: frames of the low-rate stream, uint8 (T, H, W, 3), where they have another size.
+    """
+
+    sample: ClipSample
+    slow: NDArray[np.uint8] | None
+
+
+@runtime_checkable
+class Fitting(Protocol):
+    """A corpus that keeps clips in the sizes that a model takes, for those who read them often."""
+
+    def fitted(self, number: int, sizes: tuple[int, int]) -> FittedClip | None:
+        """Return clip `number`, or None where it is not kept in such sizes.
+
+        Args:
+            number: of the clip.
+            sizes: sides of the low-rate and of the high-rate stream's frames, in pixels.
+        """
 
 
 class Corpus(Protocol):

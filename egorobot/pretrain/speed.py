@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from egorobot.cli import load_config
 from egorobot.figures import Comparison, Growth, Rate, Share, rate
 from egorobot.memory import peak_memory
-from egorobot.pretrain.batches import Batch
-from egorobot.pretrain.data import Data, open_data
+from egorobot.pretrain.batches import Batch, TrainingBatches
+from egorobot.pretrain.data import open_data
 from egorobot.pretrain.distributed import Ranks
 from egorobot.pretrain.initial import find_vocabulary, initial_config, initial_model
 from egorobot.pretrain.loader import BatchLoader
@@ -57,7 +57,8 @@ def measure_embedding(seconds: float) -> list[Rate]:
 def compare_pretraining(num_clips: int, seconds: float, folder: Path) -> list[Comparison | Share]:
     """Compare training steps with the plain reading of EgoVideo's figure, on the same batches from the same weights.
 
-    The plain reading computes in float32, ours in the precision that pre-training has on this machine.
+    The plain reading computes in float32, ours in the precision that pre-training has on this machine. It keeps
+    nothing: clips are resized whenever they are read.
 
     Args:
         num_clips: clips of simulated hands that are trained on.
@@ -81,8 +82,8 @@ def compare_pretraining(num_clips: int, seconds: float, folder: Path) -> list[Co
 
     precision = options.precision
     autocast = PRECISIONS[precision][1]
-    ours = _Training(model(), options, how, data, torch.get_num_threads(), autocast)
-    plain = _Training(PlainEgoVideo(model()), options, how, data)
+    ours = _Training(model(), options, how, data.batches, torch.get_num_threads(), autocast)
+    plain = _Training(PlainEgoVideo(model()), options, how, _resized_anew(data.batches))
     with closing(ours), closing(plain):
         losses = ours.step(), plain.step()
         if abs(losses[0] - losses[1]) > SAME_LOSS[precision] * losses[1]:
@@ -102,6 +103,12 @@ def compare_pretraining(num_clips: int, seconds: float, folder: Path) -> list[Co
     ]
 
 
+def _resized_anew(batches: TrainingBatches) -> TrainingBatches:
+    """Return the same batches, made of clips that are not kept in the model's sizes."""
+    corpora = [replace(source, keep_fitted=False) for source in batches.corpora]
+    return TrainingBatches(corpora, batches.batch_size, batches.sizes, batches.seed)
+
+
 class _Training:
     """Steps of a model on batches as training loads them; the batches of any two are the same.
 
@@ -115,7 +122,7 @@ class _Training:
         model: nn.Module,
         options: PretrainOptions,
         how: RunOptions,
-        data: Data,
+        batches: TrainingBatches,
         threads: int = 1,
         autocast: torch.dtype | None = None,
     ) -> None:
@@ -123,7 +130,7 @@ class _Training:
         self.optimizer = make_optimizer(model, options)
         self.objective = Objective(Ranks(), None, autocast, options.group_weight, options.box_weight, threads)
         self.spent = self.waited = 0.0
-        self.loader = BatchLoader(data.batches, range(ENDLESS), how.loader_workers)
+        self.loader = BatchLoader(batches, range(ENDLESS), how.loader_workers)
         self._batches: Iterator[Batch] = iter(self.loader)
 
     def step(self) -> float:

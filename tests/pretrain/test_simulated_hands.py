@@ -1,5 +1,7 @@
 """The corpus on disk: rendered once, whole or not at all, growing."""
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +11,14 @@ from omegaconf import OmegaConf
 
 from egorobot.cli import load_config
 from egorobot.errors import UserError
+from egorobot.pretrain.augment import Augmentation, Seen, augment
+from egorobot.pretrain.batches import TrainingBatches, TrainingCorpus
 from egorobot.pretrain.corpora import simulated_hands, sources
 from egorobot.pretrain.corpora.simulated_hands import SHARD_CLIPS, VIDEO_CLIPS, SimulatedHands
 from egorobot.pretrain.hands.clips import VARIANTS, ClipRenderer
 from egorobot.pretrain.hands.staging import ClipOptions
 from egorobot.pretrain.model import SIZES
-from egorobot.pretrain.samples import clip_span
+from egorobot.pretrain.samples import ClipSample, FittedClip, clip_span
 
 OPTIONS = ClipOptions(num_frames=4, image_size=32)
 
@@ -60,6 +64,61 @@ def test_of_more_frames_than_a_model_sees_the_last_are_shown(cache: Path, varian
     np.testing.assert_array_equal(short.tracks.hands, whole.tracks.hands[-1:])
 
 
+@pytest.mark.parametrize("num_shown", [None, 2])
+def test_fitted_clips_are_those_that_training_would_resize(cache: Path, num_shown: int | None) -> None:
+    corpus = SimulatedHands(OPTIONS, 0, SHARD_CLIPS, cache, 2, num_shown)
+    sizes = OPTIONS.image_size, 16
+
+    def seen(clip: ClipSample | FittedClip, number: int) -> Seen:
+        return augment(clip, Augmentation(), sizes, *map(np.random.default_rng, (number, number)))
+
+    for number in range(SHARD_CLIPS):
+        kept = corpus.fitted(number, sizes)
+        assert kept is not None
+        fitted, anew = seen(kept, number), seen(corpus[number], number)
+        np.testing.assert_array_equal(fitted.sample.frames_fast, anew.sample.frames_fast)
+        assert fitted.slow is not None and anew.slow is not None
+        np.testing.assert_array_equal(fitted.slow, anew.slow)
+        assert fitted.caption == anew.caption and fitted.sample.clip_id == anew.sample.clip_id
+        assert fitted.sample.tracks is not None and anew.sample.tracks is not None
+        np.testing.assert_array_equal(fitted.sample.tracks.to_array(), anew.sample.tracks.to_array())
+
+
+@pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(flip=0.5), Augmentation(crop=(0.5, 1.0))])
+def test_batches_are_the_same_whether_clips_are_kept_in_the_models_sizes_or_not(
+    cache: Path, augmentation: Augmentation
+) -> None:
+    source = TrainingCorpus(make_corpus(cache), range(SHARD_CLIPS), augmentation=augmentation)
+    batches = [
+        TrainingBatches([replace(source, keep_fitted=keep)], 8, (OPTIONS.image_size, 16), seed=0)[1]
+        for keep in (True, False)
+    ]
+    assert batches[0].frames_fast.equal(batches[1].frames_fast)
+    assert batches[0].frames_slow.equal(batches[1].frames_slow)
+    assert batches[0].captions == batches[1].captions
+
+
+def test_small_frames_are_resized_once(cache: Path) -> None:
+    corpus = make_corpus(cache)
+    first = corpus.fitted(0, (OPTIONS.image_size, 8))
+    [written] = corpus.folder.glob("*_8.npy")
+    when = written.stat().st_mtime_ns
+    again = corpus.fitted(1, (OPTIONS.image_size, 8))
+    assert first is not None and first.sample.frames_fast.shape == (4, 8, 8, 3) and written.stat().st_mtime_ns == when
+    assert again is not None
+    np.testing.assert_array_equal(again.sample.frames_fast, first.sample.frames_fast[::-1])  # played backwards
+
+
+def test_clips_are_not_fitted_where_they_would_need_more_than_smaller_frames(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, size = make_corpus(cache), OPTIONS.image_size
+    assert corpus.fitted(0, (size, size)) is None
+    assert corpus.fitted(0, (size // 2, 8)) is None
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    assert corpus.fitted(0, (size, 12)) is None
+
+
 def test_all_captions_are_those_of_the_clips(cache: Path) -> None:
     corpus = make_corpus(cache, VIDEO_CLIPS)
     assert list(corpus.captions()) == [caption for i in range(len(corpus)) for caption in corpus[i].captions]
@@ -75,6 +134,14 @@ def test_what_is_rendered_is_kept_and_what_is_missing_is_added(cache: Path) -> N
     assert shard.stat().st_mtime_ns == written
     assert corpus[SHARD_CLIPS + 3].frames_fast.shape == (4, 32, 32, 3)
     assert not [path for path in corpus.folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_file_that_is_cut_short_is_named(cache: Path, tmp_path: Path) -> None:
+    corpus = make_corpus(Path(shutil.copytree(cache, tmp_path / "copy")))
+    path = corpus.folder / "shard_000000.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"shard_000000\.npy is cut short: remove its folder"):
+        corpus[SHARD_CLIPS - 1]
 
 
 def test_other_options_and_seeds_have_other_folders(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Clips of simulated hands on disk: rendered once, in parallel, read one at a time."""
 
 import json
-import math
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from egorobot.errors import UserError
-from egorobot.files import atomic_path, digest, sole_user, write_json
+from egorobot.files import atomic_path, digest, explain_os_errors, sole_user, write_json
 from egorobot.pretrain.hands.clips import RENDERED, VARIANTS, VERSION, VIDEO_GROUPS, ClipRenderer, RenderedClip
 from egorobot.pretrain.hands.staging import ClipOptions
-from egorobot.pretrain.samples import ClipSample, ClipWords, HandObjectTracks, clip_name
+from egorobot.pretrain.samples import ClipSample, ClipWords, FittedClip, HandObjectTracks, clip_name
 from egorobot.processes import default_num_workers, exit_with_parent, spawn_context
 
 SHARD_GROUPS = 6  # groups of clips that a file holds
@@ -75,12 +75,55 @@ class SimulatedHands:
 
     def __getitem__(self, number: int) -> ClipSample:
         """Return clip `number`, which must have been rendered."""
-        shard, row = divmod(number, SHARD_CLIPS)
-        group, variant = divmod(row, GROUP_SIZE)
+        return self._sample(number, self._read_frames(self._frames_file(number // SHARD_CLIPS), number))
+
+    def fitted(self, number: int, sizes: tuple[int, int]) -> FittedClip | None:
+        """Return clip `number`, which must have been rendered; its small frames are kept once they have been made.
+
+        Args:
+            number: of the clip.
+            sizes: sides of the low-rate and of the high-rate stream's frames, in pixels.
+
+        Returns:
+            The clip; None where the low-rate stream's frames have another size than is
+            rendered, where both have one size, and where nothing can be written.
+
+        Raises:
+            UserError: the disk is full.
+        """
+        shard = number // SHARD_CLIPS
+        small = self._small_file(shard, sizes[1])
+        if sizes[0] != self.options.image_size or sizes[0] == sizes[1]:
+            return None
+        if not small.exists():
+            if not os.access(self.folder, os.W_OK):
+                return None
+            self._write_small(shard, sizes[1])
+        places = range(self.options.num_frames)[self._shown][self.fast_ratio - 1 :: self.fast_ratio]
+        slow = [self._read_frames(self._frames_file(shard), number, place) for place in places]
+        return FittedClip(self._sample(number, self._read_frames(small, number)), np.stack(slow))
+
+    def _read_frames(self, path: Path, number: int, place: int | None = None) -> NDArray[np.uint8]:
+        """Return the frames of clip `number` that are shown, from a file of its shard, or the one at a `place`."""
+        group, variant = divmod(number % SHARD_CLIPS, GROUP_SIZE)
         backwards = VARIANTS[variant] == "reversed"
-        stored = 0 if backwards else RENDERED.index(VARIANTS[variant])
-        frames = _read_row(self._frames_file(shard), group, stored)
-        frames = np.ascontiguousarray((frames[::-1] if backwards else frames)[self._shown])
+        stored = group, 0 if backwards else RENDERED.index(VARIANTS[variant])
+        if place is not None:
+            return _read_row(path, *stored, self.options.num_frames - 1 - place if backwards else place)
+        frames = _read_row(path, *stored)
+        return np.ascontiguousarray((frames[::-1] if backwards else frames)[self._shown])
+
+    def _write_small(self, shard: int, size: int) -> None:
+        # It needs torch, and the processes that render do without it.
+        from egorobot.pretrain.augment import resize
+
+        frames = np.load(self._frames_file(shard))
+        small = resize(frames.reshape(-1, *frames.shape[3:]), size)
+        with explain_os_errors(), atomic_path(self._small_file(shard, size)) as temporary:
+            np.save(temporary, small.reshape(*frames.shape[:3], size, size, 3))
+
+    def _sample(self, number: int, frames: NDArray[np.uint8]) -> ClipSample:
+        shard, row = divmod(number, SHARD_CLIPS)
         tracks = _read_row(self._tracks_file(shard), row)[self._shown]
         return ClipSample(
             clip_id=self.clip_id(number),
@@ -169,6 +212,9 @@ class SimulatedHands:
     def _frames_file(self, shard: int) -> Path:
         return self.folder / f"shard_{shard:06d}.npy"
 
+    def _small_file(self, shard: int, size: int) -> Path:
+        return self.folder / f"shard_{shard:06d}_{size}.npy"
+
     def _tracks_file(self, shard: int) -> Path:
         return self.folder / f"tracks_{shard:06d}.npy"
 
@@ -181,16 +227,21 @@ def _read_row(path: Path, *index: int) -> NDArray[Any]:
     """Return the part `index` of the array in the .npy file `path`; no more of it is read."""
     shape, dtype, offset = _read_header(path)
     places, rest = shape[: len(index)], shape[len(index) :]
-    size = math.prod(rest)
-    offset += int(np.ravel_multi_index(index, places)) * size * dtype.itemsize
-    return np.fromfile(path, dtype, size, offset=offset).reshape(rest)
+    row = np.empty(rest, dtype)
+    with path.open("rb", buffering=0) as file:  # half as long on its way as `np.fromfile`
+        file.seek(offset + int(np.ravel_multi_index(index, places)) * row.nbytes)
+        if file.readinto(row.data) != row.nbytes:
+            raise UserError(f"{path} is cut short: remove its folder, and its clips are rendered again")
+    return row
 
 
 @lru_cache(maxsize=4096)
 def _read_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], int]:
     """Return the shape and type of the array in the .npy file `path`, and where its numbers begin, in bytes."""
-    array = np.load(path, mmap_mode="r")
-    return array.shape, array.dtype, array.offset
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        return shape, dtype, file.tell()
 
 
 @lru_cache(maxsize=1024)
