@@ -132,6 +132,18 @@ def test_gradients_in_bfloat16_do_not_depend_on_which_thread_is_first(
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
+def test_threads_are_kept_from_step_to_step(
+    tiny_model: EgoVideo, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objective, "MIN_PART", 1)
+    seen: list[threading.Thread] = []
+    tiny_model.text.register_forward_pre_hook(lambda *_: seen.append(threading.current_thread()))
+    side_by_side = Objective(Ranks(), threads=2)
+    for _ in range(3):
+        side_by_side.backward(tiny_model, batch)
+    assert len(seen) == 6 and len(set(seen)) == 2 and threading.current_thread() not in seen
+
+
 def test_an_error_in_one_thread_ends_the_step(
     tiny_model: EgoVideo, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,16 +28,16 @@ def self_attention(projected: Tensor, heads: int) -> Tensor:
 
 
 class _SelfAttention(torch.autograd.Function):
-    """Plain products, which numbers are laid out for once each way."""
+    """Plain products, which numbers are laid out for once each way; queries are scaled, of which there are fewest."""
 
     @staticmethod
     def forward(ctx: Any, projected: Tensor, heads: int) -> Tensor:
         batch = len(projected)
-        three = _by_head(projected, 3 * heads).unflatten(1, (3, heads)).transpose(0, 1).flatten(1, 2)
-        query, key, value = three.contiguous()  # (B * heads, N, c)
-        similarity = (query @ key.mT).mul_(query.shape[-1] ** -0.5)
-        shares = similarity.softmax(-1)
-        ctx.heads = heads
+        three = projected.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = three.clone(memory_format=torch.contiguous_format).flatten(1, 2)  # (B * heads, N, c)
+        ctx.heads, ctx.scale = heads, query.shape[-1] ** -0.5
+        query.mul_(ctx.scale)
+        shares = (query @ key.mT).softmax(-1)
         ctx.save_for_backward(query, key, value, shares)
         return _by_token((shares @ value).unflatten(0, (batch, heads)))
 
@@ -50,11 +50,9 @@ class _SelfAttention(torch.autograd.Function):
         torch.bmm(shares.mT, gathered, out=three[2])
         by_share = gathered @ value.mT
         similarity = torch.ops.aten._softmax_backward_data(by_share, shares, -1, shares.dtype)
-        similarity.mul_(query.shape[-1] ** -0.5)
-        torch.bmm(similarity, key, out=three[0])
+        torch.bmm(similarity, key, out=three[0]).mul_(ctx.scale)
         torch.bmm(similarity.mT, query, out=three[1])
-        by_head = three.unflatten(1, (-1, ctx.heads)).transpose(0, 1).flatten(1, 2)  # (B, 3 * heads, N, c)
-        return _by_token(by_head), None
+        return three.unflatten(1, (-1, ctx.heads)).permute(1, 3, 0, 2, 4).flatten(2), None  # (B, N, 3 * heads * c)
 
 
 def _by_head(tokens: Tensor, heads: int) -> Tensor:
