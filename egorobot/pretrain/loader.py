@@ -1,9 +1,11 @@
 """Batches made by other processes while the model trains, and how long it had to wait for them."""
 
+import os
 import signal
 import time
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +16,7 @@ from egorobot.pretrain.batches import Batch, Memory, TrainingBatches
 from egorobot.processes import exit_with_parent
 
 PREFETCHED = 2  # batches made ahead by each process
+GIVES_WAY = 15  # niceness of a process that does
 WINDOW = 20  # steps that rates are taken over
 
 
@@ -27,9 +30,11 @@ class BatchLoader:
         batches: makes them.
         steps: which ones.
         num_workers: processes that make them; with 0 they are made when they are asked for.
+        give_way: whether those processes take the time that others leave. Threads that train on a CPU wait for
+            each other: what takes a core from one of them holds up all.
     """
 
-    def __init__(self, batches: TrainingBatches, steps: range, num_workers: int = 1) -> None:
+    def __init__(self, batches: TrainingBatches, steps: range, num_workers: int = 1, give_way: bool = False) -> None:
         self.num_workers = num_workers
         slots = num_slots(num_workers)
         self._kept: deque[Memory] = deque(maxlen=num_workers * slots)  # memory stays mapped while it is kept
@@ -42,7 +47,7 @@ class BatchLoader:
             collate_fn=_unchanged,
             prefetch_factor=PREFETCHED if num_workers else None,
             multiprocessing_context="spawn" if num_workers else None,  # threads of torch and PyAV survive no fork
-            worker_init_fn=_start_worker,
+            worker_init_fn=partial(_start_worker, give_way),
             generator=torch.Generator(),  # of seeds that nothing uses; without it the global one would move
         )
 
@@ -127,6 +132,8 @@ def _unchanged(batch: Any) -> Any:
     return batch
 
 
-def _start_worker(_: int) -> None:
+def _start_worker(give_way: bool, _: int) -> None:
     exit_with_parent()
+    if give_way:
+        os.nice(GIVES_WAY)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training process's to handle

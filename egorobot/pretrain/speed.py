@@ -58,7 +58,7 @@ def compare_pretraining(num_clips: int, seconds: float, folder: Path) -> list[Co
     """Compare training steps with the plain reading of EgoVideo's figure, on the same batches from the same weights.
 
     The plain reading computes in float32, ours in the precision that pre-training has on this machine. It keeps
-    nothing: clips are resized whenever they are read.
+    nothing, so clips are resized whenever they are read, and its loader has the priority that processes have.
 
     Args:
         num_clips: clips of simulated hands that are trained on.
@@ -82,7 +82,7 @@ def compare_pretraining(num_clips: int, seconds: float, folder: Path) -> list[Co
 
     precision = options.precision
     autocast = PRECISIONS[precision][1]
-    ours = _Training(model(), options, how, data.batches, torch.get_num_threads(), autocast)
+    ours = _Training(model(), options, how, data.batches, torch.get_num_threads(), autocast, give_way=True)
     plain = _Training(PlainEgoVideo(model()), options, how, _resized_anew(data.batches))
     with closing(ours), closing(plain):
         losses = ours.step(), plain.step()
@@ -125,12 +125,13 @@ class _Training:
         batches: TrainingBatches,
         threads: int = 1,
         autocast: torch.dtype | None = None,
+        give_way: bool = False,
     ) -> None:
         self.model = model
         self.optimizer = make_optimizer(model, options)
         self.objective = Objective(Ranks(), None, autocast, options.group_weight, options.box_weight, threads)
         self.spent = self.waited = 0.0
-        self.loader = BatchLoader(batches, range(ENDLESS), how.loader_workers)
+        self.loader = BatchLoader(batches, range(ENDLESS), how.loader_workers, give_way)
         self._batches: Iterator[Batch] = iter(self.loader)
 
     def step(self) -> float:

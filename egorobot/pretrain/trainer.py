@@ -78,7 +78,8 @@ class Trainer:
             UserError: the loss was not finite, clips cannot be read, or a checkpoint is of no use.
         """
         first, steps = self.checkpoints.load(self.model, self.optimizer), self.options.steps
-        loader = BatchLoader(self.data.batches, range(first, steps), self.how.loader_workers)
+        on_cpu = self.ranks.device.type == "cpu"
+        loader = BatchLoader(self.data.batches, range(first, steps), self.how.loader_workers, give_way=on_cpu)
         if self.ranks.first:
             folder, record = self.out / METRICS_FOLDER, self.options.to_dict()
             self._metrics = Metrics(folder, first, self.how.wandb_project, record)

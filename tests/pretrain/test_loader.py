@@ -1,6 +1,7 @@
 """Batches made by other processes: the same ones, in order, and errors in one line."""
 
 import multiprocessing
+import os
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from egorobot.errors import UserError
 from egorobot.pretrain import loader as loader_module
 from egorobot.pretrain.batches import Batch, Memory, TrainingBatches, TrainingCorpus
-from egorobot.pretrain.loader import BatchLoader, num_slots
+from egorobot.pretrain.loader import GIVES_WAY, BatchLoader, num_slots
 
 
 def test_a_process_makes_the_same_batches_in_the_same_order(batches: TrainingBatches) -> None:
@@ -22,6 +23,18 @@ def test_a_process_makes_the_same_batches_in_the_same_order(batches: TrainingBat
         assert batch.frames_fast.equal(batches[step].frames_fast) and batch.captions == batches[step].captions
     assert torch.random.get_rng_state().equal(state)
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("give_way", [False, True])
+def test_a_process_gives_way_where_it_should(batches: TrainingBatches, give_way: bool) -> None:
+    usual = os.nice(0)
+    loading = iter(BatchLoader(batches, range(2), num_workers=1, give_way=give_way))
+    next(loading)
+    [process] = multiprocessing.active_children()
+    assert process.pid is not None
+    expected = min(usual + GIVES_WAY, 19) if give_way else usual
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == expected
+    assert os.nice(0) == usual
 
 
 @pytest.mark.parametrize("fast_size", [16, 32])
