@@ -13,11 +13,12 @@ by side, one thread each, and meet at the loss.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Barrier
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -98,10 +99,13 @@ class Objective:
     def _backward_side_by_side(self, model: nn.Module, batch: Batch) -> Tensor:
         parts = list(batch.split(-(-len(batch) // self._side_by_side(batch))))
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        with self.step_threads(batch), _ends_of_graph(parameters):
+        jobs: list[Future[Any]] = []
+        with self.step_threads(batch), _ends_of_graph(parameters), _ended(jobs):
             all_encoded = Barrier(len(parts))
             try:
-                encoded = list(self._pool.map(lambda part: self._encode(model, part, all_encoded), parts))
+                for part in parts:
+                    jobs.append(self._pool.submit(self._encode, model, part, all_encoded))
+                encoded = [job.result() for job in jobs]
             except BaseException:
                 all_encoded.abort()  # Ctrl-C may come when some threads wait and others have not begun
                 raise
@@ -111,7 +115,9 @@ class Objective:
                 outputs, by_outputs = _with_graph(own, share)
                 return torch.autograd.grad(outputs, parameters, by_outputs, allow_unused=True)
 
-            found = list(self._pool.map(by_parameters, encoded, _split(gradients, len(parts[0]))))
+            for own, share in zip(encoded, _split(gradients, len(parts[0])), strict=True):
+                jobs.append(self._pool.submit(by_parameters, own, share))
+            found = [job.result() for job in jobs[len(parts) :]]
         # Added in one order, whichever thread was first.
         for parameter, *by_part in zip(parameters, *found, strict=True):
             for gradient in by_part:
@@ -163,6 +169,15 @@ class Objective:
         by_boxes = torch.full_like(encoded.boxes, self.box_weight / len(boxes) * ranks.size)
         shares = Encoded(gradients[0][own] * ranks.size, gradients[1][own] * ranks.size, gradients[2], by_boxes)
         return loss.detach() + self.box_weight * boxes.mean(), shares
+
+
+@contextmanager
+def _ended(jobs: Sequence[Future[Any]]) -> Iterator[None]:
+    """Have `jobs` end within, after an error too: they use what is there within."""
+    try:
+        yield
+    finally:
+        wait(jobs)
 
 
 @contextmanager

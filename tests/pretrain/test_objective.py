@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -156,6 +157,14 @@ def test_an_error_in_one_thread_ends_the_step(
     tiny_model.text.register_forward_pre_hook(fail)
     with pytest.raises(ValueError, match="no such caption"):
         Objective(Ranks(), autocast=torch.bfloat16, threads=2).backward(tiny_model, batch)
+
+
+def test_jobs_end_before_an_error_is_told() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(time.sleep, 0.2)
+        with pytest.raises(KeyboardInterrupt), objective._ended([job]):
+            raise KeyboardInterrupt
+        assert job.done()
 
 
 def test_gradients_lie_in_memory_as_their_weights_do(
