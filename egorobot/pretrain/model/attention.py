@@ -28,7 +28,10 @@ def self_attention(projected: Tensor, heads: int) -> Tensor:
 
 
 class _SelfAttention(torch.autograd.Function):
-    """Plain products, which numbers are laid out for once each way; queries are scaled, of which there are fewest."""
+    """Plain products, which numbers are laid out for once each way.
+
+    Queries are scaled instead of similarities, which are more numbers where there are more tokens than channels.
+    """
 
     @staticmethod
     def forward(ctx: Any, projected: Tensor, heads: int) -> Tensor:
